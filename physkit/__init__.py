@@ -1,0 +1,1 @@
+"""physkit: train, reproduce, evaluate and deploy camera-based pulse models."""

@@ -1,0 +1,1 @@
+"""What every room of physkit shares: errors, registries, units and the pulse itself."""

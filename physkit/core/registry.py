@@ -1,0 +1,58 @@
+"""Lazy registries: a name and a dotted path, imported when first asked for."""
+
+import difflib
+import importlib
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from physkit.core.errors import MissingExtraError, UnknownNameError
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> UnknownNameError:
+    """The error for a misspelt name, with the nearest known one where there is one."""
+    known = sorted(known)
+    near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5)
+    hint = f"did you mean '{near[0]}'? " if near else ""
+    return UnknownNameError(f"unknown {kind} '{name}': {hint}known are {', '.join(known)}")
+
+
+class Registry:
+    """Maps a name to `package.module:attribute`; importing a registry imports none of its entries.
+
+    kind: the word used in errors, such as "model".
+    entries: name to dotted path.
+    extras: name to the physkit extra that brings the packages the entry needs.
+    """
+
+    def __init__(
+        self, kind: str, entries: Mapping[str, str], extras: Mapping[str, str] | None = None
+    ) -> None:
+        self.kind = kind
+        self.entries = MappingProxyType(dict(entries))
+        self.extras = MappingProxyType(dict(extras or {}))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.entries)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.entries
+
+    def __getitem__(self, name: str) -> Any:
+        """The object called `name`.
+
+        Raises UnknownNameError with the nearest name, MissingExtraError with the extra to install.
+        """
+        if name not in self.entries:
+            raise unknown_name(self.kind, name, self.entries)
+        module_name, attribute = self.entries[name].split(":")
+        try:
+            module = importlib.import_module(module_name)
+        except ModuleNotFoundError as error:
+            if name not in self.extras:
+                raise
+            raise MissingExtraError(
+                f"{self.kind} '{name}' needs the package '{error.name}': "
+                f"pip install 'physkit[{self.extras[name]}]'"
+            ) from error
+        return getattr(module, attribute)

@@ -1,0 +1,1 @@
+"""Video, cameras, image folders and crops in: RGB frames with true timestamps."""

@@ -1,0 +1,1 @@
+"""Pure tensor functions, one folder an op: a reference and its fast twins."""

@@ -1,0 +1,1 @@
+"""Where rooms are joined: each module does what one command does, end to end."""

@@ -1,0 +1,24 @@
+"""What every test shares: where the real files lie, and shape checks at run time."""
+
+import os
+from pathlib import Path
+
+import pytest
+from jaxtyping import install_import_hook
+
+# Annotated shapes are checked in every test; modules that torch.compile traces are not hooked.
+install_import_hook(
+    ["physkit.core", "physkit.signal", "physkit.evaluate", "physkit.media", "physkit.face"],
+    "beartype.beartype",
+)
+
+REPOSITORY = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def assets() -> Path:
+    """Released weights and real recordings; `PHYSKIT_ASSETS` overrides where they lie."""
+    folder = Path(os.environ.get("PHYSKIT_ASSETS", REPOSITORY.parent / "shared" / "assets"))
+    if not folder.is_dir():
+        pytest.skip(f"{folder} is absent: the real recordings are not part of the repository")
+    return folder
