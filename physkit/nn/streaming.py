@@ -1,0 +1,66 @@
+"""The protocol that every pulse model keeps, a network or a classical method."""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar, Generic, TypeVar
+
+import torch
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor, nn
+
+State = dict[str, Tensor]
+"""What most networks carry from frame to frame: named tensors, batch first."""
+
+StateT = TypeVar("StateT")
+
+
+class PulseModel(nn.Module, ABC, Generic[StateT]):
+    """Frames of a face in, blood-volume pulse out, with an explicit state.
+
+    Pulse rises with blood volume, as a contact PPG does. Over a stream that is cut into chunks
+    anywhere, the concatenated pulse of all `forward` calls (or `step` calls, less their NaN) and
+    of one last `finish` holds exactly one sample a frame and does not depend on the cuts. A call
+    never changes the state it is given, so a state can be kept and continued from again.
+    """
+
+    can_stream: ClassVar[bool] = True
+    """Whether pulse comes while frames do. False: all of it comes from `finish`."""
+
+    @abstractmethod
+    def init_state(self, batch_size: int = 1) -> StateT:
+        """The state before the first frame of `batch_size` streams."""
+
+    @abstractmethod
+    def forward(
+        self,
+        clip: Float[Tensor, "b t h w 3"],
+        dt_s: Float[Tensor, "b t"],
+        state: StateT | None = None,
+    ) -> tuple[Float[Tensor, "b k"], StateT]:
+        """Pulse of a clip, and the state after it.
+
+        clip: RGB in [0, 1]. dt_s: seconds since the frame before, for each frame; what it says of
+        a stream's very first frame is that frame's duration. state: None starts a new stream.
+        k = t for a network; a method that looks ahead answers later, so k <= t, perhaps 0.
+        """
+
+    def finish(self, state: StateT) -> Float[Tensor, "b k"]:
+        """The samples still owed when a stream ends; none where every frame was answered."""
+        if not isinstance(state, dict):
+            raise NotImplementedError(f"{type(self).__name__} must say how its state is finished")
+        first: Tensor = next(iter(state.values()))
+        return first.new_zeros((first.shape[0], 0))
+
+    def step(
+        self, frame: Float[Tensor, "b h w 3"], state: StateT, *, dt_s: Float[Tensor, "b"]
+    ) -> tuple[Float[Tensor, "b"], StateT]:
+        """One frame, `dt_s` seconds after the one before: one pulse sample, and the next state.
+
+        The sample is NaN while the method has none to give: it looks ahead, and still owes it.
+        """
+        pulse, state = self(
+            rearrange(frame, "b h w c -> b 1 h w c"), rearrange(dt_s, "b -> b 1"), state
+        )
+        if pulse.shape[1] == 0:
+            return dt_s.new_full(dt_s.shape, torch.nan), state
+        return pulse[:, 0], state
