@@ -1,0 +1,213 @@
+"""FacePhys: a state-space network that reads the pulse off one face crop at a time.
+
+"FacePhys: State of the Heart Learning", arXiv 2512.06275. 1,221,137 parameters and about 149
+MFLOP a frame at the published size; the streaming state is 2 MB of float32.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+from physkit.nn.ssm import SSM, SSMState
+from physkit.nn.streaming import PulseModel
+from physkit.nn.temporal_norm import TemporalNorm, TemporalNormState
+
+CONVS_A_BLOCK = 2
+N_HEAD_SSMS = 2
+
+
+@dataclass(frozen=True)
+class FacePhysConfig:
+    """Size of the network; the defaults are the published FacePhys."""
+
+    height: int = 36
+    """Rows of the face crop, in pixels."""
+    width: int = 36
+    """Columns of the face crop, in pixels."""
+    channels: int = 32
+    """Filters of every convolution; a multiple of 8."""
+    n_blocks: int = 4
+    """Blocks, each of which halves the spatial size."""
+    d_state: int = 128
+    """State size of the SSM inside each convolution."""
+    head_d_state: int = 16
+    """State size of the two SSMs of the head."""
+
+    def __post_init__(self) -> None:
+        sizes = (self.height, self.width, self.n_blocks, self.d_state, self.head_d_state)
+        if min(sizes) < 1 or self.channels < 8 or self.channels % 8:
+            raise ValueError(f"{self}: sizes must be positive and channels a multiple of 8")
+
+
+class SSConvState(NamedTuple):
+    """What one SSConv remembers."""
+
+    ssm: SSMState
+    norm: TemporalNormState
+
+
+class FacePhysState(NamedTuple):
+    """What FacePhys remembers: one entry for each SSConv in order, one for each SSM of the head."""
+
+    convs: tuple[SSConvState, ...]
+    head: tuple[SSMState, ...]
+
+
+class NHWCConv2d(nn.Conv2d):
+    """A convolution of (.. h w c) tensors; the layout in memory is the fast one on CPUs."""
+
+    def __init__(
+        self, channels: int, kernel_size: int, *, stride: int = 1, padding: int = 0
+    ) -> None:
+        super().__init__(channels, channels, kernel_size, stride=stride, padding=padding)
+        self.weight.data = self.weight.data.contiguous(memory_format=torch.channels_last)
+
+    def forward(self, x: Float[Tensor, "*b h w c"]) -> Float[Tensor, "*b h2 w2 c"]:
+        y = super().forward(x.flatten(0, -4).permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+        return y.reshape(*x.shape[:-3], *y.shape[1:])
+
+
+class SSConv(nn.Module):
+    """Two 3x3 convolutions, joined by an SSM that reads the spatial mean and steers the second."""
+
+    def __init__(self, height: int, width: int, channels: int, d_state: int, backend: str) -> None:
+        super().__init__()
+        scan = "reference" if backend == "reference" else "scan"
+        self.norm = TemporalNorm(height, width, channels, backend=scan)
+        self.conv_in = NHWCConv2d(channels, 3, padding=1)
+        self.expand = nn.Linear(channels, 2 * channels)
+        self.ssm = SSM(2 * channels, d_state, channels // 8, backend=backend)
+        self.steer = nn.Linear(2 * channels, channels, bias=False)
+        self.conv_out = NHWCConv2d(channels, 3, padding=1)
+
+    def init_state(self, batch_size: int) -> SSConvState:
+        """The learned state before the first frame."""
+        return SSConvState(self.ssm.init_state(batch_size), self.norm.init_state(batch_size))
+
+    def step(
+        self, x: Float[Tensor, "b h w c"], dt_s: Float[Tensor, "b"], state: SSConvState
+    ) -> tuple[Float[Tensor, "b h w c"], SSConvState]:
+        """One frame."""
+        return self._run(x, dt_s, state, self.norm.step, self.ssm.step)
+
+    def forward(
+        self, x: Float[Tensor, "b t h w c"], dt_s: Float[Tensor, "b t"], state: SSConvState
+    ) -> tuple[Float[Tensor, "b t h w c"], SSConvState]:
+        """A clip."""
+        return self._run(x, dt_s, state, self.norm, self.ssm)
+
+    def _run(
+        self,
+        x: Float[Tensor, "*b h w c"],
+        dt_s: Float[Tensor, "*b"],
+        state: SSConvState,
+        norm: Callable[..., tuple[Tensor, TemporalNormState]],
+        ssm: Callable[..., tuple[Tensor, SSMState]],
+    ) -> tuple[Tensor, SSConvState]:
+        normed, norm_state = norm(x, dt_s, state.norm)
+        # Fresh outputs that nothing else reads, so relu6 may overwrite them.
+        summary = F.relu6(self.expand(self.conv_in(normed)), inplace=True).mean(dim=(-3, -2))
+        steer, ssm_state = ssm(summary, dt_s, state.ssm)
+        steered = self.conv_out(normed + self.steer(steer)[..., None, None, :])
+        return F.relu6(steered, inplace=True), SSConvState(ssm_state, norm_state)
+
+
+class Block(nn.Module):
+    """A residual pair of SSConvs between a 1x1 projection and a stride-2 convolution."""
+
+    def __init__(
+        self, height: int, width: int, in_channels: int, config: FacePhysConfig, backend: str
+    ) -> None:
+        super().__init__()
+        channels = config.channels
+        self.project = nn.Linear(in_channels, channels, bias=False)
+        self.convs: Iterable[SSConv] = nn.ModuleList(  # type: ignore[assignment]
+            SSConv(height, width, channels, config.d_state, backend) for _ in range(CONVS_A_BLOCK)
+        )
+        self.downsample = NHWCConv2d(channels, 2, stride=2)
+        self.padding = (0, 0, 0, width % 2, 0, height % 2)  # right and bottom, where odd
+
+    def halve(self, x: Float[Tensor, "*b h w c"]) -> Float[Tensor, "*b h2 w2 c"]:
+        """Half the rows and columns, rounded up."""
+        out: Tensor = self.downsample(F.pad(x, self.padding) if any(self.padding) else x)
+        return out
+
+
+class FacePhys(PulseModel[FacePhysState]):
+    """Face crops in, pulse out: frame by frame by `step`, clip by clip by `forward`.
+
+    backend: form of the recurrences in `forward`: "reference" (a loop over time), "chunked"
+    (no loop over time), or "auto", which today always means "chunked".
+    """
+
+    config_class = FacePhysConfig
+
+    def __init__(self, config: FacePhysConfig | None = None, *, backend: str = "auto") -> None:
+        super().__init__()
+        self.config = config = config or FacePhysConfig()
+        backend = "chunked" if backend == "auto" else backend
+        height, width, in_channels = config.height, config.width, 3
+        blocks = []
+        for _ in range(config.n_blocks):
+            blocks.append(Block(height, width, in_channels, config, backend))
+            height, width, in_channels = -(-height // 2), -(-width // 2), config.channels
+        self.blocks: Iterable[Block] = nn.ModuleList(blocks)  # type: ignore[assignment]
+        self.head_in = nn.Linear(config.channels, config.channels, bias=False)
+        self.head: Iterable[SSM] = nn.ModuleList(  # type: ignore[assignment]
+            SSM(config.channels, config.head_d_state, config.channels // 4, backend=backend)
+            for _ in range(N_HEAD_SSMS)
+        )
+        self.head_out = nn.Linear(config.channels, 1)
+
+    def init_state(self, batch_size: int = 1) -> FacePhysState:
+        """The learned state before the first frame."""
+        return FacePhysState(
+            tuple(conv.init_state(batch_size) for block in self.blocks for conv in block.convs),
+            tuple(ssm.init_state(batch_size) for ssm in self.head),
+        )
+
+    def step(
+        self, frame: Float[Tensor, "b h w 3"], state: FacePhysState, *, dt_s: Float[Tensor, "b"]
+    ) -> tuple[Float[Tensor, "b"], FacePhysState]:
+        """One frame (RGB in [0, 1]), `dt_s` seconds after the one before: one pulse sample each."""
+        return self._run(frame, dt_s, state, SSConv.step, SSM.step)
+
+    def forward(
+        self,
+        clip: Float[Tensor, "b t h w 3"],
+        dt_s: Float[Tensor, "b t"],
+        state: FacePhysState | None = None,
+    ) -> tuple[Float[Tensor, "b t"], FacePhysState]:
+        """A clip (RGB in [0, 1]), with the time since the previous frame for each frame."""
+        state = self.init_state(clip.shape[0]) if state is None else state
+        return self._run(clip, dt_s, state, SSConv.forward, SSM.forward)
+
+    def _run(
+        self,
+        x: Float[Tensor, "*b h w 3"],
+        dt_s: Float[Tensor, "*b"],
+        state: FacePhysState,
+        run_conv: Callable[..., tuple[Tensor, SSConvState]],
+        run_ssm: Callable[..., tuple[Tensor, SSMState]],
+    ) -> tuple[Float[Tensor, "*b"], FacePhysState]:
+        states, convs, head = iter(state.convs), [], []
+        for block in self.blocks:
+            x = residual = block.project(x)
+            for conv in block.convs:
+                x, conv_state = run_conv(conv, x, dt_s, next(states))
+                convs.append(conv_state)
+            x = block.halve(x + residual)
+        y = self.head_in(x.mean(dim=(-3, -2)))
+        for ssm, before in zip(self.head, state.head, strict=True):
+            y, ssm_state = run_ssm(ssm, y, dt_s, before)
+            head.append(ssm_state)
+        return self.head_out(y).squeeze(-1), FacePhysState(tuple(convs), tuple(head))
+
+    def finish(self, state: FacePhysState) -> Float[Tensor, "b 0"]:
+        """Nothing: every frame was answered when it came."""
+        return state.head[0].real.new_zeros(state.head[0].real.shape[0], 0)

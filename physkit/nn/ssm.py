@@ -1,0 +1,123 @@
+"""The Mamba-2 block with complex poles as a layer: clip and one-frame forms.
+
+Mamba-2: arXiv 2405.21060; complex poles and learned initial states: FacePhys, arXiv 2512.06275.
+"""
+
+from typing import NamedTuple
+
+import torch
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+from physkit.ops.ssm_scan import BACKENDS
+from physkit.ops.ssm_scan.reference import ssm_step
+
+CONV_WIDTH = 4
+NOMINAL_FPS = 30  # the published scale of a step: one frame at 30 fps has length 1
+MAX_STEP = 6.0
+NORM_EPS = 1e-5
+
+
+class SSMState(NamedTuple):
+    """What an SSM remembers: its complex state and the last inputs of its short convolution."""
+
+    real: Float[Tensor, "b heads p n"]
+    imag: Float[Tensor, "b heads p n"]
+    rows: Float[Tensor, "b 4 c"]
+
+
+class SSM(nn.Module):
+    """d_model values a frame in, d_model out; d_inner = 2 d_model, d_inner / head_dim heads."""
+
+    def __init__(self, d_model: int, d_state: int, head_dim: int, *, backend: str) -> None:
+        super().__init__()
+        self.op = BACKENDS[backend]
+        self.d_inner = 2 * d_model
+        self.d_state = d_state
+        self.head_dim = head_dim
+        self.n_heads = self.d_inner // head_dim
+        conv_channels = self.d_inner + 2 * d_state
+        self.in_proj = nn.Linear(
+            d_model, 2 * self.d_inner + conv_channels + self.n_heads, bias=False
+        )
+        self.conv_weight = nn.Parameter(torch.empty(CONV_WIDTH, conv_channels).uniform_(-0.5, 0.5))
+        self.conv_bias = nn.Parameter(torch.zeros(conv_channels))
+        # Time constants of 0.3 s to 3 s, oscillating across 0.5 Hz to 3.5 Hz at unit steps.
+        decay_s = torch.logspace(-0.5, 0.5, self.n_heads)[torch.randperm(self.n_heads)]
+        self.a_log_real = nn.Parameter(-(NOMINAL_FPS * decay_s).log())
+        frequency_hz = torch.linspace(0.5, 3.5, self.n_heads)
+        self.a_imag = nn.Parameter(2 * torch.pi * frequency_hz / NOMINAL_FPS)
+        self.dt_bias = nn.Parameter(torch.zeros(self.n_heads))
+        # Ordered (head, part). The release keeps a skip for the imaginary half-heads too, whose
+        # input is always 0.
+        self.skip = nn.Parameter(torch.ones(2 * self.n_heads))
+        self.norm_weight = nn.Parameter(torch.ones(2 * self.d_inner))
+        self.out_proj = nn.Linear(2 * self.d_inner, d_model, bias=False)
+        self.rows0 = nn.Parameter(torch.zeros(CONV_WIDTH, conv_channels))
+        self.real0 = nn.Parameter(torch.zeros(self.n_heads, head_dim, d_state))
+        self.imag0 = nn.Parameter(torch.zeros(self.n_heads, head_dim, d_state))
+
+    def init_state(self, batch_size: int) -> SSMState:
+        """The learned state before the first frame."""
+        return SSMState(
+            *(z.expand(batch_size, *z.shape).clone() for z in (self.real0, self.imag0, self.rows0))
+        )
+
+    def step(
+        self, u: Float[Tensor, "b d"], dt_s: Float[Tensor, "b"], state: SSMState
+    ) -> tuple[Float[Tensor, "b d"], SSMState]:
+        """One frame."""
+        gate, new_row, dt = self._project(u)
+        rows = torch.cat([state.rows[:, 1:], new_row[:, None]], dim=1)
+        mixed = F.relu6((rows * self.conv_weight).sum(dim=1) + self.conv_bias)
+        x, b_in, c_out = self._split(mixed)
+        y_real, y_imag, real, imag = ssm_step(
+            x, self._delta(dt, dt_s), *self._poles(), b_in, c_out, state.real, state.imag
+        )
+        return self._read_out(x, y_real, y_imag, gate), SSMState(real, imag, rows)
+
+    def forward(
+        self, u: Float[Tensor, "b t d"], dt_s: Float[Tensor, "b t"], state: SSMState
+    ) -> tuple[Float[Tensor, "b t d"], SSMState]:
+        """A clip."""
+        gate, new_rows, dt = self._project(u)
+        rows = torch.cat([state.rows, new_rows], dim=1)
+        mixed = F.conv1d(
+            rearrange(rows[:, 1:], "b t c -> b c t"),
+            rearrange(self.conv_weight, "k c -> c 1 k"),
+            self.conv_bias,
+            groups=rows.shape[-1],
+        )
+        x, b_in, c_out = self._split(F.relu6(rearrange(mixed, "b c t -> b t c")))
+        y_real, y_imag, real, imag = self.op(
+            x, self._delta(dt, dt_s), *self._poles(), b_in, c_out, state.real, state.imag
+        )
+        y = self._read_out(x, y_real, y_imag, gate)
+        return y, SSMState(real, imag, rows[:, -CONV_WIDTH:])
+
+    def _project(self, u: Tensor) -> tuple[Tensor, ...]:
+        """Gate (.. 2 d_inner), convolution input (.. c), raw step (.. heads)."""
+        sizes = [2 * self.d_inner, self.d_inner + 2 * self.d_state, self.n_heads]
+        return torch.split(self.in_proj(u), sizes, dim=-1)
+
+    def _split(self, mixed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """x (.. heads head_dim), B and C (.. d_state)."""
+        sizes = [self.d_inner, self.d_state, self.d_state]
+        x, b_in, c_out = torch.split(mixed, sizes, dim=-1)
+        return x.reshape(*x.shape[:-1], self.n_heads, self.head_dim), b_in, c_out
+
+    def _delta(self, dt: Tensor, dt_s: Tensor) -> Tensor:
+        """Length of each head's step (.. heads)."""
+        return torch.exp(dt + self.dt_bias).clamp(max=MAX_STEP) * (dt_s * NOMINAL_FPS)[..., None]
+
+    def _poles(self) -> tuple[Tensor, Tensor]:
+        return -self.a_log_real.exp(), self.a_imag
+
+    def _read_out(self, x: Tensor, y_real: Tensor, y_imag: Tensor, gate: Tensor) -> Tensor:
+        y_real = torch.addcmul(y_real, x, self.skip[::2, None])
+        y = torch.stack([y_real, y_imag], dim=-2).flatten(-3)
+        y = F.rms_norm(y * F.relu6(gate), (2 * self.d_inner,), self.norm_weight, NORM_EPS)
+        out: Tensor = self.out_proj(y)
+        return out
