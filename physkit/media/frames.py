@@ -1,0 +1,112 @@
+"""RGB frames with their times, and where they come from."""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from jaxtyping import UInt8
+
+from physkit.core.errors import InputError
+
+CAMERA_PREFIX = "camera:"
+CROPS_SUFFIXES = frozenset({".npy", ".npz"})
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One picture and the moment it was shown."""
+
+    rgb: UInt8[np.ndarray, "h w 3"]
+    """sRGB picture, upright."""
+    timestamp_s: float
+    """Presentation time in seconds since the first frame of its source."""
+
+
+class FrameSource(ABC):
+    """Frames in the order they were shown, read once and one at a time.
+
+    A context manager; leaving it releases the file or the camera. Times strictly increase and
+    start at 0. Iterating raises InputError where the source turns out to be damaged.
+
+    name: what errors call the source.
+    fps: nominal frame rate in Hz, for a progress bar alone; NaN where the source does not tell.
+    n_frames: estimate of how many frames will come, for a progress bar; None where unknown.
+    """
+
+    def __init__(self, *, name: str, fps: float, n_frames: int | None) -> None:
+        self.name = name
+        self.fps = fps
+        self.n_frames = n_frames
+        self._is_read = False
+
+    def __iter__(self) -> Iterator[Frame]:
+        if self._is_read:
+            raise RuntimeError(f"{self.name}: frames are streamed and can be read once; reopen it")
+        self._is_read = True
+        return self._read()
+
+    @abstractmethod
+    def _read(self) -> Iterator[Frame]:
+        """The frames, from the first on."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Releases what the source holds; may be called twice."""
+
+    def __enter__(self) -> "FrameSource":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def open_frames(source: str | Path, *, fps: float | None = None) -> FrameSource:
+    """The frames of a video file, a folder of images, or a camera (`camera:0`).
+
+    fps: frame rate in Hz of a source without a clock of its own (a folder whose names are not
+      nanosecond timestamps, a raw elementary stream). Where a source has times, those are used.
+    Raises InputError, with file, problem and fix, when the source cannot be opened.
+    """
+    if fps is not None:
+        check_fps(source, fps)
+    text = str(source)
+    if text.startswith(CAMERA_PREFIX):
+        from physkit.media.camera import Camera
+
+        return Camera(text)
+    path = Path(source)
+    check_exists(path)
+    if path.is_dir():
+        from physkit.media.images import ImageFolder
+
+        return ImageFolder(path, fps=fps)
+    if path.suffix.lower() in CROPS_SUFFIXES:
+        raise InputError(f"{path}: holds face crops, not a video; read it as crops")
+    from physkit.media.video import VideoFile
+
+    return VideoFile(path, fps=fps)
+
+
+def check_fps(source: str | Path, fps: float) -> None:
+    """Raises InputError unless `fps` is a usable frame rate."""
+    if not (math.isfinite(fps) and fps > 0):
+        raise InputError(f"{source}: a frame rate of {fps} Hz is impossible; give --fps above 0")
+
+
+def check_exists(path: Path) -> None:
+    """Raises InputError when nothing lies at `path`."""
+    try:
+        exists = path.exists()
+    except (OSError, ValueError) as error:  # a name too long, or with a NUL in it
+        raise InputError(f"{str(path)!r}: no usable file name ({error}); check the path") from error
+    if not exists:
+        raise InputError(f"{path}: no such file or folder; check the path")

@@ -1,0 +1,94 @@
+"""Folders of images as a video."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+from jaxtyping import UInt8
+
+from physkit.core.errors import InputError
+from physkit.media.frames import Frame, FrameSource
+
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
+NANOSECONDS = re.compile(r"(?:^|\D)(\d{18,19})$")
+"""The end of a name that is a time in nanoseconds since 1970, as in PURE."""
+
+
+class ImageFolder(FrameSource):
+    """The images of one folder, in name order, numbers in names compared as numbers.
+
+    Names that end in nanoseconds since 1970 (as in PURE) give the times; otherwise `fps` does.
+    All images must have the size of the first.
+
+    Raises InputError for a folder without images, without a clock, or with equal times; and while
+    iterating, for an image that cannot be read or has another size.
+    """
+
+    def __init__(self, path: Path, *, fps: float | None = None) -> None:
+        files = (f for f in path.iterdir() if f.suffix.lower() in IMAGE_SUFFIXES and f.is_file())
+        self._files = sorted(files, key=_natural_order)
+        if len(self._files) < 2:
+            what = "only one image" if self._files else "no images"
+            kinds = " ".join(sorted(IMAGE_SUFFIXES))
+            raise InputError(f"{path}: a folder with {what}; give one with a sequence of {kinds}")
+        self._timestamps_s = _times_s(path, self._files, fps)
+        nominal_fps = (len(self._files) - 1) / self._timestamps_s[-1]
+        super().__init__(name=str(path), fps=nominal_fps, n_frames=len(self._files))
+
+    def close(self) -> None:
+        """Nothing is held open between images."""
+
+    def _read(self) -> Iterator[Frame]:
+        first_shape: tuple[int, ...] | None = None
+        for file, timestamp_s in zip(self._files, self._timestamps_s, strict=True):
+            rgb = read_image(file)
+            first_shape = first_shape or rgb.shape
+            if rgb.shape != first_shape:
+                raise InputError(
+                    f"{file}: {rgb.shape[1]}x{rgb.shape[0]} pixels, the first image has "
+                    f"{first_shape[1]}x{first_shape[0]}; keep one recording in a folder"
+                )
+            yield Frame(rgb, timestamp_s)
+
+
+def read_image(path: Path) -> UInt8[np.ndarray, "h w 3"]:
+    """One image file as RGB; raises InputError when it cannot be read."""
+    # imdecode, not imread: imread writes its own complaint to stderr.
+    try:
+        data = np.fromfile(path, dtype=np.uint8)
+    except OSError as error:
+        raise InputError(f"{path}: unreadable ({error.strerror}); check the file") from error
+    bgr = None
+    if data.size:
+        try:
+            bgr = cv2.imdecode(data, cv2.IMREAD_COLOR)
+        except cv2.error as error:
+            raise InputError(f"{path}: not a usable image ({error.err}); remove it") from error
+    if bgr is None:
+        raise InputError(f"{path}: not a readable image; replace or remove it")
+    rgb: UInt8[np.ndarray, "h w 3"] = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+    return rgb
+
+
+def _natural_order(path: Path) -> tuple[list[tuple[int, str]], str]:
+    """Sorting key by which frame_2 comes before frame_10."""
+    parts = re.split(r"(\d+)", path.stem)
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts], path.name
+
+
+def _times_s(folder: Path, files: list[Path], fps: float | None) -> list[float]:
+    """Seconds since the first image of every image."""
+    stamps = [NANOSECONDS.search(file.stem) for file in files]
+    if all(stamps):
+        # Whole nanoseconds are subtracted first: as a float, a date has no room for them.
+        nanoseconds = [int(stamp[1]) for stamp in stamps if stamp]
+        times_s = [(t - nanoseconds[0]) * 1e-9 for t in nanoseconds]
+        for previous, file, dt_s in zip(files, files[1:], np.diff(times_s), strict=False):
+            if dt_s <= 0:
+                raise InputError(f"{file}: its time is not after {previous.name}; remove one")
+        return times_s
+    if fps is None:
+        raise InputError(f"{folder}: images without times in their names; give their --fps")
+    return [index / fps for index in range(len(files))]
