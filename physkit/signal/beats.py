@@ -2,9 +2,10 @@
 
 import numpy as np
 from jaxtyping import Float, Int
+from scipy.fft import next_fast_len
 from scipy.interpolate import CubicSpline
 from scipy.ndimage import percentile_filter
-from scipy.signal import argrelextrema, butter, sosfiltfilt
+from scipy.signal import argrelextrema
 
 from physkit.signal.heart_rate import hann_spectrum, spectral_heart_rate_bpm
 
@@ -61,8 +62,17 @@ def _upsampled(
 def _filtered(
     x: Float[np.ndarray, "t"], fps: float, low_hz: float, high_hz: float
 ) -> Float[np.ndarray, "t"]:
-    sos = butter(2, [low_hz, high_hz], btype="bandpass", fs=fps, output="sos")
-    return np.asarray(sosfiltfilt(sos, x, padlen=min(x.shape[0] - 1, int(2 * fps))))
+    """Zero-phase band-pass: a second-order Butterworth, forward and backward, as its spectrum."""
+    pad = min(x.shape[0] - 1, int(2 * fps))
+    padded = np.pad(x, pad, mode="reflect", reflect_type="odd")
+    nfft = next_fast_len(padded.shape[0], real=True)
+    frequency_hz = np.fft.rfftfreq(nfft, 1 / fps)
+    frequency_hz[0] = frequency_hz[1] * 1e-3
+    gain = 1 / ((1 + (low_hz / frequency_hz) ** 4) * (1 + (frequency_hz / high_hz) ** 4))
+    # the transform is circular: the last value bridges to the first
+    bridge = np.linspace(padded[-1], padded[0], nfft - padded.shape[0] + 2)[1:-1]
+    y = np.fft.irfft(np.fft.rfft(np.concatenate([padded, bridge])) * gain, nfft)
+    return np.asarray(y[pad : pad + x.shape[0]])
 
 
 def _local_period_s(x: Float[np.ndarray, "t"], *, fps: float) -> Float[np.ndarray, "t"] | None:
