@@ -1,0 +1,79 @@
+"""Finding the face to follow in one picture."""
+
+import numpy as np
+from jaxtyping import UInt8
+
+from physkit.face.box import Box, box_at, shift
+from physkit.face.detect.base import Detection, FaceDetector
+from physkit.media.frames import Frame
+
+ACQUIRE_CONFIDENCE = 0.5
+"""From this confidence on a new face is believed."""
+KEEP_CONFIDENCE = 0.25
+"""From this confidence on a face is believed where it was just before."""
+GATE = 0.75
+"""Face widths (or share of its size) between two boxes from which on they are of two faces."""
+WINDOW_SIZE = 2.2
+"""Side of the square in which a known face is looked for, in widths of its box."""
+REMEMBER_S = 2.0
+"""How long in seconds a lost face is preferred over larger ones if it comes back."""
+
+
+class FaceSearch:
+    """Looks for the same face again and again.
+
+    A known face is looked for in a window around it, which is quick and shows it at the size the
+    detector knows best. A new one must convince twice: in the whole picture and in such a window.
+    """
+
+    def __init__(self, detector: FaceDetector) -> None:
+        self._detector = detector
+        self._last_box: Box | None = None
+        self._last_seen_s = 0.0
+
+    def find(self, frame: Frame, near: Box | None) -> Detection | None:
+        """The face near a box, or else the one to follow anew; boxes are the detector's own."""
+        face = None
+        if near is not None:
+            face = self._find_near(frame.rgb, near, KEEP_CONFIDENCE)
+        if face is None:
+            face = self._find_anywhere(frame)
+        if face is not None:
+            self._last_box, self._last_seen_s = face.box, frame.timestamp_s
+        return face
+
+    def _find_near(
+        self, rgb: UInt8[np.ndarray, "h w 3"], near: Box, confidence: float
+    ) -> Detection | None:
+        side = WINDOW_SIZE * near.width
+        window = box_at(near.centre_x, near.centre_y, side, side).clipped(*rgb.shape[:2])
+        if window is None:
+            return None
+        left, top = int(window.x), int(window.y)
+        right, bottom = round(window.x + window.width), round(window.y + window.height)
+        part = rgb[top : max(bottom, top + 1), left : max(right, left + 1)]
+        faces = [face.moved(left, top) for face in self._detector.detect([part])[0]]
+        faces = [
+            face
+            for face in faces
+            if face.confidence >= confidence and shift(near, face.box) <= GATE
+        ]
+        return min(faces, key=lambda face: shift(near, face.box), default=None)
+
+    def _find_anywhere(self, frame: Frame) -> Detection | None:
+        """The face that was lost a moment ago, or else the largest that convinces."""
+        faces = self._detector.detect([frame.rgb])[0]
+        for face in sorted(faces, key=lambda f: self._rank(f, frame.timestamp_s), reverse=True):
+            confirmed = self._find_near(frame.rgb, face.box, ACQUIRE_CONFIDENCE)
+            if confirmed is not None:
+                return confirmed
+        return None
+
+    def _rank(self, face: Detection, now_s: float) -> tuple[bool, float]:
+        last = self._last_box
+        is_known = (
+            last is not None
+            and now_s - self._last_seen_s <= REMEMBER_S
+            and shift(last, face.box) <= GATE
+        )
+        return is_known, face.box.area
