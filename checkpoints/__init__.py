@@ -1,0 +1,1 @@
+"""Installed as physkit.checkpoints: the manifest, and the small weights of our own."""

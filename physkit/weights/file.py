@@ -1,0 +1,74 @@
+"""Our weights format: safetensors, with the model, its config and its origin in the metadata."""
+
+import dataclasses
+import hashlib
+import json
+import os
+import struct
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from physkit.core.errors import InputError, WeightsError
+
+FORMAT_VERSION = "1"
+
+
+@dataclass(frozen=True)
+class WeightsCard:
+    """What a weights file says of itself."""
+
+    model: str
+    """Name in MODELS."""
+    config: Mapping[str, Any]
+    """Fields of the model's config dataclass."""
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    """Where the weights come from: source, checksum, training data, metrics."""
+
+
+def sha256(path: Path) -> str:
+    """Checksum of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def save_weights(path: Path, tensors: Mapping[str, Tensor], card: WeightsCard) -> None:
+    """Write a weights file, all of it or nothing. Raises InputError where it cannot be written."""
+    metadata = {"format": "pt", "physkit": FORMAT_VERSION}
+    metadata |= {key: json.dumps(value) for key, value in dataclasses.asdict(card).items()}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, unfinished = tempfile.mkstemp(dir=path.parent, suffix=".part")
+        os.close(descriptor)
+        try:
+            save_file({k: v.contiguous() for k, v in tensors.items()}, unfinished, metadata)
+            os.replace(unfinished, path)
+        finally:
+            Path(unfinished).unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error}); choose another place") from error
+
+
+def read_weights(path: Path) -> tuple[WeightsCard, dict[str, Tensor]]:
+    """A weights file of ours. Raises WeightsError when it is damaged or not one."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, struct.error) as error:
+        raise WeightsError(f"{path}: damaged safetensors ({error}); download it again") from error
+    try:
+        fields = dataclasses.fields(WeightsCard)
+        card = WeightsCard(**{field.name: json.loads(metadata[field.name]) for field in fields})
+    except (KeyError, ValueError) as error:
+        raise WeightsError(
+            f"{path}: says nothing of the model it belongs to; "
+            "make a weights file by physkit weights import"
+        ) from error
+    return card, tensors

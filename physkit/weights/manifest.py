@@ -1,0 +1,95 @@
+"""Weights known by name, and the folder on this computer that holds the fetched ones."""
+
+import http.client
+import os
+import shutil
+import tempfile
+import tomllib
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from physkit.core.errors import InputError, WeightsError
+from physkit.core.registry import unknown_name
+from physkit.weights.file import sha256
+
+TIMEOUT_S = 60.0
+
+
+@dataclass(frozen=True)
+class KnownWeights:
+    """One entry of `checkpoints/manifest.toml`."""
+
+    name: str
+    """What `physkit weights pull` calls it."""
+    model: str
+    """Model or detector it belongs to."""
+    title: str
+    """What it is, in one line."""
+    file_name: str
+    """Name of the file once fetched."""
+    origin: str
+    """Who published it, and where."""
+    url: str
+    """Where it is fetched from."""
+    sha256: str
+    """Checksum that the file must have."""
+    licence: str
+    """What its publisher allows."""
+
+
+def known_weights() -> dict[str, KnownWeights]:
+    """The manifest, by name."""
+    text = (resources.files("physkit.checkpoints") / "manifest.toml").read_text("utf-8")
+    return {name: KnownWeights(name=name, **entry) for name, entry in tomllib.loads(text).items()}
+
+
+def weights_folder() -> Path:
+    """Where fetched weights are kept: $PHYSKIT_HOME, or physkit under the user's cache folder."""
+    if home := os.environ.get("PHYSKIT_HOME"):
+        return Path(home) / "weights"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "physkit" / "weights"
+
+
+def find_weights(name: str) -> Path | None:
+    """The fetched file called `name` in the manifest, or None where it was not fetched."""
+    path = weights_folder() / known_weights()[name].file_name
+    return path if path.is_file() else None
+
+
+def pull_weights(name: str) -> Path:
+    """Fetch weights by name, unless they are there already, and prove their checksum.
+
+    Raises UnknownNameError for the name, InputError when the origin cannot be reached, and
+    WeightsError when what it sent has another checksum; nothing is kept then.
+    """
+    known = known_weights()
+    if name not in known:
+        raise unknown_name("weights", name, known)
+    entry = known[name]
+    path = weights_folder() / entry.file_name
+    if path.is_file() and sha256(path) == entry.sha256:
+        return path
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+            unfinished = Path(folder) / entry.file_name
+            with (
+                urllib.request.urlopen(entry.url, timeout=TIMEOUT_S) as response,
+                unfinished.open("wb") as file,
+            ):
+                shutil.copyfileobj(response, file)
+            found = sha256(unfinished)
+            if found != entry.sha256:
+                raise WeightsError(
+                    f"{entry.url}: sha256 is {found}, not {entry.sha256}; the origin changed: "
+                    "get the file elsewhere and give it by --weights"
+                )
+            unfinished.replace(path)
+    except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
+        raise InputError(
+            f"{entry.url}: cannot be fetched ({error}); fetch it elsewhere and put it at {path}"
+        ) from error
+    return path

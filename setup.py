@@ -1,0 +1,9 @@
+"""Only what pyproject.toml cannot say: `checkpoints/` is installed inside the package."""
+
+from setuptools import find_packages, setup
+
+setup(
+    packages=[*find_packages(include=["physkit*"]), "physkit.checkpoints"],
+    package_dir={"physkit.checkpoints": "checkpoints"},
+    package_data={"physkit.checkpoints": ["*.toml", "*.safetensors"]},
+)
