@@ -15,6 +15,8 @@ GATE = 0.75
 """Face widths (or share of its size) between two boxes from which on they are of two faces."""
 WINDOW_SIZE = 2.2
 """Side of the square in which a known face is looked for, in widths of its box."""
+WINDOW_MIN_FACE = 1 / (WINDOW_SIZE * (1 + GATE))
+"""The smallest face in such a window that passes for the known one, in sides of the window."""
 REMEMBER_S = 2.0
 """How long in seconds a lost face is preferred over larger ones if it comes back."""
 
@@ -52,10 +54,10 @@ class FaceSearch:
         left, top = int(window.x), int(window.y)
         right, bottom = round(window.x + window.width), round(window.y + window.height)
         part = rgb[top : max(bottom, top + 1), left : max(right, left + 1)]
-        faces = [face.moved(left, top) for face in self._detector.detect([part])[0]]
+        (found,) = self._detector.detect([part], min_face=WINDOW_MIN_FACE)
         faces = [
             face
-            for face in faces
+            for face in (face.moved(left, top) for face in found)
             if face.confidence >= confidence and shift(near, face.box) <= GATE
         ]
         return min(faces, key=lambda face: shift(near, face.box), default=None)

@@ -57,6 +57,12 @@ class FaceDetector(Protocol):
         """From this detector's boxes to face boxes."""
         ...
 
-    def detect(self, frames: Sequence[UInt8[np.ndarray, "_ _ 3"]]) -> list[list[Detection]]:
-        """The faces in each of a batch of RGB pictures of any sizes, best first."""
+    def detect(
+        self, frames: Sequence[UInt8[np.ndarray, "_ _ 3"]], *, min_face: float = 0.0
+    ) -> list[list[Detection]]:
+        """The faces in each of a batch of RGB pictures of any sizes, best first.
+
+        min_face: width of the smallest face that matters, in shorter sides of its picture; allows
+          a detector to be quicker, and is no promise that smaller ones are left out.
+        """
         ...

@@ -20,18 +20,28 @@ N_ANCHORS = 896
 N_NUMBERS = 16
 """Box centre and size, then x and y of eyes, nose, mouth and ears."""
 
+EVEN_SCORE = 1.27
+"""Score of the network (before its logistic) at which a face is as likely as not.
+
+Shown at their right size, real faces score above 2.2; cartoon letters, clouds, noise and shuffled
+faces below 0.8, upside-down faces below 1.1."""
+SEEN_IN_WHOLE = 0.17
+"""Faces larger than this share of the picture's longer side are found without tiles."""
+
 
 @dataclass(frozen=True)
 class BlazeFaceConfig:
     """How the network's answers are read."""
 
-    min_confidence: float = 0.25
+    min_confidence: float = 0.1
     """Weaker faces are not reported."""
     same_face_overlap: float = 0.3
     """Boxes that overlap more than this (intersection over union) are one face."""
     tile_sides: tuple[float, ...] = (1.0, 0.5)
-    """Sides of the square tiles, in shorter sides of the picture, that are searched when nothing
-    is found in the whole; the network misses faces below about a tenth of what it is shown."""
+    """Sides of the square tiles, in shorter sides of the picture, that are searched when no
+    certain face is found in the whole: the network misses those below a sixth of what it sees."""
+    certain: float = 0.5
+    """Confidence of a certain face."""
 
 
 class BlazeFaceDetector:
@@ -52,13 +62,19 @@ class BlazeFaceDetector:
         self._scores, self._numbers = (output["index"] for output in outputs)
         self._anchors = _anchors()
 
-    def detect(self, frames: Sequence[UInt8[np.ndarray, "_ _ 3"]]) -> list[list[Detection]]:
-        """The faces in each RGB picture, best first."""
-        return [self._detect_one(frame) for frame in frames]
+    def detect(
+        self, frames: Sequence[UInt8[np.ndarray, "_ _ 3"]], *, min_face: float = 0.0
+    ) -> list[list[Detection]]:
+        """The faces in each RGB picture, best first.
 
-    def _detect_one(self, rgb: UInt8[np.ndarray, "h w 3"]) -> list[Detection]:
+        min_face: width of the smallest face that matters, in shorter sides of its picture.
+        """
+        return [self._detect_one(frame, min_face) for frame in frames]
+
+    def _detect_one(self, rgb: UInt8[np.ndarray, "h w 3"], min_face: float) -> list[Detection]:
         found = self._detect_whole(rgb)
-        if found:
+        share = min_face * min(rgb.shape[:2]) / max(rgb.shape[:2])
+        if share > SEEN_IN_WHOLE or any(f.confidence >= self.config.certain for f in found):
             return found
         for left, top, side in _tiles(rgb.shape[0], rgb.shape[1], self.config.tile_sides):
             tile = rgb[top : top + side, left : left + side]
@@ -70,8 +86,8 @@ class BlazeFaceDetector:
         self._interpreter.set_tensor(self._input, picture)
         self._interpreter.invoke()
         # Beyond 80 the exponential of a float32 score overflows.
-        raw = np.clip(self._interpreter.get_tensor(self._scores)[0, :, 0], -80, 80)
-        confidence = 1 / (1 + np.exp(-raw))
+        score = np.clip(self._interpreter.get_tensor(self._scores)[0, :, 0], -80, 80)
+        confidence = 1 / (1 + np.exp(EVEN_SCORE - score))
         kept = np.flatnonzero(confidence >= self.config.min_confidence)
         numbers = self._interpreter.get_tensor(self._numbers)[0, kept] / INPUT_PX
         points = numbers.reshape(-1, N_NUMBERS // 2, 2)

@@ -23,6 +23,10 @@ CALIBRATION = MappingProxyType(
 
 Read off real faces against noise, texture, cartoons, upside-down and shuffled faces."""
 
+CASCADE_PX = 24
+"""Width of the smallest face that both cascades can see; from twice theirs on, OpenCV steps by
+single pixels and is four times as slow."""
+
 
 @dataclass(frozen=True)
 class HaarConfig:
@@ -34,6 +38,13 @@ class HaarConfig:
     """Larger pictures are shrunk to this many pixels before the search."""
     scale_step: float = 1.1
     """Ratio of neighbouring face sizes that are tried."""
+    fine_px: int = 60
+    """Width of the smallest face of interest in a second, finer look at a surrounding in which
+    the first found none; a turned or tilted head often shows only then."""
+    fine_scale_step: float = 1.05
+    """Ratio of neighbouring face sizes in the second look."""
+    doubtful: float = 0.25
+    """Confidence below which the second look is taken."""
     min_neighbours: int = 3
     """How many overlapping windows make a face."""
     min_face: float = 0.12
@@ -57,19 +68,38 @@ class HaarDetector:
         if not self._cascade.load(str(path)):
             raise InputError(f"{path}: OpenCV's cascade is missing; reinstall opencv-python")
 
-    def detect(self, frames: Sequence[UInt8[np.ndarray, "_ _ 3"]]) -> list[list[Detection]]:
-        """The faces in each RGB picture, best first; a cascade has no landmarks."""
-        return [self._detect_one(frame) for frame in frames]
+    def detect(
+        self, frames: Sequence[UInt8[np.ndarray, "_ _ 3"]], *, min_face: float = 0.0
+    ) -> list[list[Detection]]:
+        """The faces in each RGB picture, best first; a cascade has no landmarks.
 
-    def _detect_one(self, rgb: UInt8[np.ndarray, "h w 3"]) -> list[Detection]:
-        shrink = min(1.0, self.config.longest_side / max(rgb.shape[:2]))
+        min_face: width of the smallest face that matters, in shorter sides of its picture; where
+          it is given, a face is expected, and looked for a second time when not found.
+        """
+        return [self._detect_one(frame, min_face) for frame in frames]
+
+    def _detect_one(self, rgb: UInt8[np.ndarray, "h w 3"], min_face: float) -> list[Detection]:
+        config = self.config
+        smallest_px = max(min_face, config.min_face) * min(rgb.shape[:2])
+        found = self._scan(rgb, smallest_px, CASCADE_PX, config.scale_step)
+        best = max((face.confidence for face in found), default=0.0)
+        if min_face > 0 and best < config.doubtful:
+            found = self._scan(rgb, smallest_px, config.fine_px, config.fine_scale_step)
+        return found
+
+    def _scan(
+        self, rgb: UInt8[np.ndarray, "h w 3"], smallest_px: float, enough_px: int, step: float
+    ) -> list[Detection]:
+        """Faces from `smallest_px` wide on, in a picture shrunk until those are `enough_px`."""
+        shrink = min(1.0, self.config.longest_side / max(rgb.shape[:2]), enough_px / smallest_px)
         # Shrunk first: the grey conversion then has a small picture to go through.
-        small = cv2.resize(rgb, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
+        size = [max(1, round(side * shrink)) for side in rgb.shape[1::-1]]
+        small = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
         grey = cv2.equalizeHist(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY))
-        smallest = max(20, round(self.config.min_face * min(grey.shape)))
+        smallest = max(CASCADE_PX, int(smallest_px * shrink))
         boxes, _, sums = self._cascade.detectMultiScale3(
             grey,
-            scaleFactor=self.config.scale_step,
+            scaleFactor=step,
             minNeighbors=self.config.min_neighbours,
             minSize=(smallest, smallest),
             outputRejectLevels=True,
