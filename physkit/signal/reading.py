@@ -12,6 +12,7 @@ from physkit.signal.filters import bandpass, detrend, smoothness_of_cutoff
 from physkit.signal.heart_rate import (
     HIGH_HZ,
     LOW_HZ,
+    Spectrum,
     average_spectrum,
     hann_spectrum,
     spectral_heart_rate_bpm,
@@ -103,7 +104,7 @@ def read_pulse(
             weights=[run.duration_s for run in usable],
         )
     )
-    rate_bpm = _heart_rate_bpm(usable)
+    rate_bpm = spectral_heart_rate_bpm(_spectrum(usable))
     if quality < min_quality or not np.isfinite(rate_bpm):
         problem = f"the signal quality {quality:.2f} is under {min_quality:.2f}"
         return _nothing(f"no heart rate: {problem}", quality=quality, more=warnings)
@@ -123,6 +124,15 @@ def read_pulse(
         hrv=hrv(find_beats(longest.pulse, fps=fps)) if believed else None,
         warnings=warnings,
     )
+
+
+def pulse_spectrum(pulse: Pulse) -> Spectrum | None:
+    """The spectrum that `read_pulse` finds the heart rate in; None where no run is long enough."""
+    fps = median_fps(pulse.timestamps_s)
+    if not fps >= MIN_FPS:
+        return None
+    usable = [run for run in _runs(pulse, fps) if run.duration_s >= MIN_RUN_S]
+    return _spectrum(usable) if usable else None
 
 
 def _check_clock(pulse: Pulse) -> None:
@@ -166,9 +176,8 @@ def _segments(runs: list[_Run]) -> list[_Run]:
     return segments
 
 
-def _heart_rate_bpm(runs: list[_Run]) -> float:
-    spectra = [hann_spectrum(piece.pulse, fps=piece.fps) for piece in _segments(runs)]
-    return spectral_heart_rate_bpm(average_spectrum(spectra))
+def _spectrum(runs: list[_Run]) -> Spectrum:
+    return average_spectrum([hann_spectrum(x.pulse, fps=x.fps) for x in _segments(runs)])
 
 
 def _refined(rate_bpm: float, runs: list[_Run]) -> float:

@@ -1,0 +1,145 @@
+"""Errors by condition: skin tone, light, motion, and whatever else a predictions file names."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from physkit.evaluate.gating import gating
+from physkit.evaluate.metrics import figures
+from physkit.evaluate.predictions import Condition
+from physkit.evaluate.windows import Window
+
+MAX_GROUPS = 20
+"""A column with more distinct values (a lux reading, say) is no grouping."""
+ANSI_CTA_2065_MAPE_PERCENT = 10.0
+"""Largest mean absolute percentage error that ANSI/CTA-2065 accepts of a heart-rate monitor."""
+_SKIN_WORDS = ("skin", "fitzpatrick", "monk")
+
+
+@dataclass(frozen=True)
+class Group:
+    """Errors over the windows that share one value of a condition."""
+
+    group: str
+    """The value; `missing` where it is null."""
+    n_windows: int
+    """Windows with it."""
+    n_subjects: int
+    """Subjects with it."""
+    mae_bpm: float
+    """Mean absolute error."""
+    rmse_bpm: float
+    """Root mean squared error."""
+    mape_percent: float
+    """Mean absolute percentage error."""
+    mape_gated_percent: float
+    """The same over the windows of sufficient quality."""
+    snr_db: float
+    """Mean signal-to-noise ratio."""
+
+
+@dataclass(frozen=True)
+class Breakdown:
+    """Errors by one condition."""
+
+    condition: str
+    """Column of the predictions file."""
+    groups: tuple[Group, ...]
+    """One for each value, in order."""
+    best: str | None
+    """Group with the smallest mean absolute error."""
+    worst: str | None
+    """Group with the largest."""
+    gap_bpm: float
+    """Mean absolute error of the worst group less that of the best."""
+
+
+@dataclass(frozen=True)
+class AnsiVerdict:
+    """Whether the error stays under the ANSI/CTA-2065 target in every skin-tone group."""
+
+    condition: str
+    """Skin-tone column."""
+    limit_percent: float
+    """Target of the mean absolute percentage error."""
+    meets: bool
+    """In every group, over all windows."""
+    meets_gated: bool
+    """In every group, over the windows of sufficient quality."""
+    failing: tuple[str, ...]
+    """Groups over the target without gating, or without any heart rate."""
+
+
+def breakdowns(windows: Sequence[Window], *, min_quality: float) -> tuple[Breakdown, ...]:
+    """Errors by each condition with 2 to `MAX_GROUPS` values."""
+    names = sorted({name for w in windows for name in w.conditions})
+    found = []
+    for name in names:
+        values = sorted({w.conditions.get(name) for w in windows}, key=_order)
+        if 2 <= len(values) <= MAX_GROUPS or (_is_skin(name) and len(values) == 1):
+            found.append(_breakdown(windows, name, values, min_quality))
+    return tuple(found)
+
+
+def ansi_verdicts(found: Sequence[Breakdown]) -> tuple[AnsiVerdict, ...]:
+    """The verdict for each skin-tone column: one named after skin, Fitzpatrick or Monk.
+
+    ANSI/CTA-2065 asks for a mean absolute percentage error under 10 %.
+    """
+    limit = ANSI_CTA_2065_MAPE_PERCENT
+    return tuple(
+        AnsiVerdict(
+            condition=b.condition,
+            limit_percent=limit,
+            # NaN is not under the limit: a group that was never answered does not meet it
+            meets=all(g.mape_percent < limit for g in b.groups),
+            meets_gated=all(g.mape_gated_percent < limit for g in b.groups),
+            failing=tuple(g.group for g in b.groups if not g.mape_percent < limit),
+        )
+        for b in found
+        if _is_skin(b.condition)
+    )
+
+
+def _is_skin(name: str) -> bool:
+    return any(word in name.lower() for word in _SKIN_WORDS)
+
+
+def _order(value: Condition) -> tuple[int, float, str]:
+    """Numbers by size, then text by letter, then what is missing."""
+    if isinstance(value, int | float):
+        return (0, float(value), "")
+    return (1, 0.0, value) if value is not None else (2, 0.0, "")
+
+
+def _breakdown(
+    windows: Sequence[Window], name: str, values: Sequence[Condition], min_quality: float
+) -> Breakdown:
+    groups = tuple(
+        _group(value, [w for w in windows if w.conditions.get(name) == value], min_quality)
+        for value in values
+    )
+    known = [g for g in groups if math.isfinite(g.mae_bpm)]
+    if not known:
+        return Breakdown(name, groups, None, None, float("nan"))
+    best = min(known, key=lambda g: g.mae_bpm)
+    worst = max(known, key=lambda g: g.mae_bpm)
+    return Breakdown(name, groups, best.group, worst.group, worst.mae_bpm - best.mae_bpm)
+
+
+def _group(value: Condition, windows: Sequence[Window], min_quality: float) -> Group:
+    table = figures(windows)
+    gated = gating(table, min_quality=min_quality)
+    squares, ratios = table.error_bpm**2, table.snr_db[np.isfinite(table.snr_db)]
+    return Group(
+        group="missing" if value is None else str(value),
+        n_windows=len(windows),
+        n_subjects=len({w.subject for w in windows}),
+        mae_bpm=gated.mae_bpm,
+        rmse_bpm=float(np.sqrt(squares.mean())) if squares.size else float("nan"),
+        mape_percent=gated.mape_percent,
+        mape_gated_percent=gated.mape_gated_percent,
+        snr_db=float(ratios.mean()) if ratios.size else float("nan"),
+    )

@@ -1,0 +1,256 @@
+"""The predictions file: Parquet, one row a recording."""
+
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from jaxtyping import Float
+
+from physkit.core.errors import InputError
+
+Condition = str | int | float | bool | None
+"""A property of a recording that results are broken down by."""
+MIN_SAMPLES = 10
+"""The band-pass needs its padding of nine samples and one more."""
+REQUIRED = ("recording", "subject", "fps", "prediction", "label", "representation")
+"""Columns every predictions file has."""
+_REPRESENTATIONS = ("waveform", "diff")
+_TIMES = "timestamps_s"
+
+
+@dataclass(frozen=True, eq=False)
+class PredictedRecording:
+    """One recording's predicted and true pulse, sample by sample."""
+
+    recording: str
+    """Name, unique for its subject."""
+    subject: str
+    """Who was recorded."""
+    fps: float
+    """Samples per second."""
+    prediction: Float[np.ndarray, "t"]
+    """Predicted pulse, unitless."""
+    label: Float[np.ndarray, "t"]
+    """True pulse, unitless."""
+    representation: Literal["waveform", "diff"]
+    """Both as a waveform, or both as its differences."""
+    timestamps_s: Float[np.ndarray, "t"] | None = None
+    """True time of each sample, strictly increasing; None for a clock of `fps`."""
+    conditions: Mapping[str, Condition] = field(default_factory=dict)
+    """Free properties: skin tone, light, motion."""
+
+
+def read_predictions(path: Path) -> tuple[PredictedRecording, ...]:
+    """All recordings of a predictions file, checked.
+
+    Columns beside the required ones are conditions, except `timestamps_s` (list of seconds), the
+    true clock. Raises InputError, naming file, recording, problem and fix, for anything that
+    cannot be scored.
+    """
+    table = _read_table(path)
+    _check_columns(path, table)
+    try:
+        columns = {name: table.column(name).to_pylist() for name in _scalar_names(table)}
+        lists = {
+            name: table.column(name).to_pylist()
+            for name in ("prediction", "label", _TIMES)
+            if name in table.column_names
+        }
+    except (pa.ArrowException, ValueError, OSError) as error:
+        raise InputError(f"{path}: unreadable ({error}); write the file again") from error
+    rows = [
+        _row(path, i, {name: values[i] for name, values in (columns | lists).items()})
+        for i in range(table.num_rows)
+    ]
+    (name, subject), count = Counter((r.recording, r.subject) for r in rows).most_common(1)[0]
+    if count > 1:
+        raise InputError(
+            f"{path}: recording '{name}' of subject '{subject}' has {count} rows; "
+            "join its pieces in order into one row"
+        )
+    return tuple(rows)
+
+
+def write_predictions(recordings: Sequence[PredictedRecording], path: Path) -> None:
+    """Write a predictions file, whole or not at all.
+
+    Raises InputError where the file cannot be written.
+    """
+    conditions = sorted({name for r in recordings for name in r.conditions})
+    number_list = pa.list_(pa.float64())
+    columns: dict[str, Any] = {
+        "recording": pa.array([r.recording for r in recordings], pa.string()),
+        "subject": pa.array([r.subject for r in recordings], pa.string()),
+        "fps": pa.array([r.fps for r in recordings], pa.float64()),
+        "prediction": pa.array([r.prediction for r in recordings], number_list),
+        "label": pa.array([r.label for r in recordings], number_list),
+        "representation": pa.array([r.representation for r in recordings], pa.string()),
+    }
+    if any(r.timestamps_s is not None for r in recordings):
+        columns[_TIMES] = pa.array([r.timestamps_s for r in recordings], number_list)
+    columns |= {name: pa.array([r.conditions.get(name) for r in recordings]) for name in conditions}
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        pq.write_table(pa.table(columns), partial)
+        os.replace(partial, path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise InputError(f"{path}: cannot be written ({error}); choose another place") from error
+
+
+def _read_table(path: Path) -> Any:
+    if path.is_dir():
+        raise InputError(f"{path}: is a directory; name the predictions file in it")
+    if not path.exists():
+        raise InputError(f"{path}: no such file; check the path of the predictions")
+    try:
+        # ParquetFile reads this one file and adds no columns from the names of its folders
+        with pq.ParquetFile(path) as file:
+            table = file.read()
+    except (pa.ArrowException, OSError, ValueError) as error:
+        reason = " ".join(str(error).split())[:120]
+        raise InputError(
+            f"{path}: not a readable Parquet file ({reason}); write predictions as Parquet"
+        ) from error
+    if table.num_rows == 0:
+        raise InputError(f"{path}: holds no recordings; write one row a recording")
+    return table
+
+
+def _scalar_names(table: Any) -> list[str]:
+    return [name for name in table.column_names if name not in ("prediction", "label", _TIMES)]
+
+
+def _check_columns(path: Path, table: Any) -> None:
+    names = table.column_names
+    missing = [name for name in REQUIRED if name not in names]
+    if missing:
+        raise InputError(
+            f"{path}: no column {', '.join(missing)}; a predictions file has {', '.join(REQUIRED)}"
+        )
+    doubled = [name for name, count in Counter(names).items() if count > 1]
+    if doubled:
+        raise InputError(f"{path}: {len(doubled)} columns twice ({doubled[0]}); rename one")
+    for name in names:
+        kind = table.schema.field(name).type
+        wanted = _wanted(name)
+        if not _fits(kind, wanted):
+            raise InputError(f"{path}: column {name} is {kind}; it must be {wanted}")
+
+
+def _wanted(name: str) -> str:
+    if name in ("recording", "subject", "representation"):
+        return "text"
+    if name in ("prediction", "label", _TIMES):
+        return "a list of numbers"
+    return "a number" if name == "fps" else "text, a number or true/false, or be dropped"
+
+
+def _fits(kind: Any, wanted: str) -> bool:
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    if wanted == "text":
+        return _is_text(kind)
+    if wanted == "a list of numbers":
+        is_list = any(
+            test(kind)
+            for test in (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
+        )
+        return is_list and _is_number(kind.value_type)
+    if wanted == "a number":
+        return _is_number(kind)
+    is_plain = pa.types.is_boolean(kind) or pa.types.is_null(kind)
+    return _is_text(kind) or _is_number(kind) or is_plain
+
+
+def _is_text(kind: Any) -> bool:
+    return any(
+        test(kind)
+        for test in (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+    )
+
+
+def _is_number(kind: Any) -> bool:
+    return bool(pa.types.is_floating(kind) or pa.types.is_integer(kind))
+
+
+def _row(path: Path, index: int, values: dict[str, Any]) -> PredictedRecording:
+    for name in ("recording", "subject"):
+        if not values[name]:
+            raise InputError(f"{path}: row {index} has no {name}; name every {name}")
+    where = f"{path}: recording '{values['recording']}'"
+    fps = _fps(where, values["fps"])
+    if values["representation"] not in _REPRESENTATIONS:
+        raise InputError(
+            f"{where}: representation is {values['representation']!r}; it must be waveform or diff"
+        )
+    prediction = _numbers(where, "prediction", values["prediction"])
+    label = _numbers(where, "label", values["label"])
+    if prediction.shape != label.shape:
+        raise InputError(
+            f"{where}: {prediction.size} prediction samples and {label.size} label samples; "
+            "bring both to the same clock"
+        )
+    if prediction.size < MIN_SAMPLES:
+        raise InputError(
+            f"{where}: {prediction.size} samples are too short; at least {MIN_SAMPLES} are needed"
+        )
+    used = {*REQUIRED, _TIMES}
+    return PredictedRecording(
+        recording=values["recording"],
+        subject=values["subject"],
+        fps=fps,
+        prediction=prediction,
+        label=label,
+        representation=values["representation"],
+        timestamps_s=_times(where, values.get(_TIMES), prediction.size),
+        conditions={
+            # NaN is how other tools write a missing number
+            name: None if value != value else value
+            for name, value in values.items()
+            if name not in used
+        },
+    )
+
+
+def _fps(where: str, value: float | int | None) -> float:
+    fps = float("nan") if value is None else float(value)
+    if not (np.isfinite(fps) and fps > 0):
+        raise InputError(f"{where}: fps is {value}; give the samples per second, above 0")
+    return fps
+
+
+def _numbers(
+    where: str, name: str, values: Sequence[float | int | None] | None
+) -> Float[np.ndarray, "t"]:
+    if values is None:
+        raise InputError(f"{where}: {name} is null; give its samples or drop the row")
+    x = np.array(values, dtype=np.float64)
+    bad = np.flatnonzero(~np.isfinite(x))
+    if bad.size:
+        raise InputError(
+            f"{where}: {name} holds {bad.size} NaN or infinite samples, the first at {bad[0]}; "
+            "cut them out or fill them before scoring"
+        )
+    if x.size and np.abs(x).max() > 1e100:
+        raise InputError(f"{where}: {name} exceeds 1e100; scale the pulse")
+    return x
+
+
+def _times(
+    where: str, values: Sequence[float | int | None] | None, n: int
+) -> Float[np.ndarray, "t"] | None:
+    if values is None:
+        return None
+    times_s = _numbers(where, _TIMES, values)
+    if times_s.size != n:
+        raise InputError(f"{where}: {times_s.size} timestamps for {n} samples; give one a sample")
+    if not np.all(np.diff(times_s) > 0):
+        raise InputError(f"{where}: timestamps_s do not increase; sort the samples by time")
+    return times_s

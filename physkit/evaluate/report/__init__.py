@@ -1,0 +1,1 @@
+"""What an evaluation leaves on disk: metrics.json, windows.parquet and report.html."""

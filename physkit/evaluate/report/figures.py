@@ -1,0 +1,126 @@
+"""The pictures of a report, each a self-contained SVG."""
+
+import io
+from collections.abc import Callable
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from physkit.evaluate.examples import Example
+from physkit.evaluate.metrics import figures
+from physkit.evaluate.result import Score
+from physkit.signal.heart_rate import hann_spectrum
+
+_BLUE, _ORANGE, _GREY = "#1f6f9f", "#d1662c", "#8a8f98"
+_SHOWN_S = 15.0
+"""Seconds of waveform that still show single beats."""
+
+
+def bland_altman_svg(score: Score) -> str:
+    """Differences over means, with bias and limits of agreement."""
+
+    def draw(axes: Axes) -> None:
+        table, b = figures(score.windows), score.bland_altman
+        mean = (table.rate_bpm + table.label_bpm)[table.has_rate] / 2
+        axes.scatter(mean, -table.error_bpm, s=9, alpha=0.5, color=_BLUE, linewidths=0)
+        for level, style in ((b.bias_bpm, "-"), (b.lower_bpm, "--"), (b.upper_bpm, "--")):
+            if np.isfinite(level):
+                axes.axhline(level, color=_ORANGE, linestyle=style, linewidth=1.2)
+                axes.annotate(
+                    f"{level:.1f}", (1.01, level), xycoords=("axes fraction", "data"), va="center"
+                )
+        axes.set_xlabel("mean of true and predicted (bpm)")
+        axes.set_ylabel("true - predicted (bpm)")
+
+    return _svg(draw)
+
+
+def scatter_svg(score: Score) -> str:
+    """Predicted over true heart rate."""
+
+    def draw(axes: Axes) -> None:
+        table = figures(score.windows)
+        true, rate = table.label_bpm[table.has_rate], table.rate_bpm[table.has_rate]
+        axes.scatter(true, rate, s=9, alpha=0.5, color=_BLUE, linewidths=0)
+        if true.size:
+            ends = [min(true.min(), rate.min()) - 3, max(true.max(), rate.max()) + 3]
+            axes.plot(ends, ends, color=_GREY, linewidth=1)
+            axes.set(xlim=ends, ylim=ends)
+        axes.set_aspect("equal")
+        axes.set_xlabel("true heart rate (bpm)")
+        axes.set_ylabel("predicted heart rate (bpm)")
+
+    return _svg(draw)
+
+
+def error_svg(score: Score) -> str:
+    """Distribution of the error."""
+
+    def draw(axes: Axes) -> None:
+        axes.hist(figures(score.windows).error_bpm, bins=41, color=_BLUE)
+        axes.axvline(0, color=_GREY, linewidth=1)
+        axes.set_xlabel("predicted - true (bpm)")
+        axes.set_ylabel("windows")
+
+    return _svg(draw)
+
+
+def coverage_svg(score: Score) -> str:
+    """Error over coverage, the best signals first."""
+
+    def draw(axes: Axes) -> None:
+        coverage = [100 * point.coverage for point in score.coverage]
+        axes.plot(coverage, [point.mae_bpm for point in score.coverage], ".-", color=_BLUE)
+        axes.axvline(100 * score.gating.coverage, color=_ORANGE, linestyle="--", linewidth=1.2)
+        axes.set(xlim=(0, 102))
+        axes.set_ylim(bottom=0)
+        axes.set_xlabel("windows answered (%), best quality first")
+        axes.set_ylabel("MAE (bpm)")
+
+    return _svg(draw)
+
+
+def waveform_svg(example: Example) -> str:
+    """The first seconds of both waveforms, and both spectra."""
+    figure = Figure(figsize=(10, 2.4), layout="constrained")
+    wave, spectrum = figure.subplots(1, 2, width_ratios=(2, 1))
+    n = min(example.label.size, round(_SHOWN_S * example.fps))
+    t = np.arange(n) / example.fps
+    for x, color, name in (
+        (example.label, _GREY, "true"),
+        (example.prediction, _BLUE, "predicted"),
+    ):
+        wave.plot(t, x[:n], color=color, linewidth=1.2, label=name)
+        power = hann_spectrum(x, fps=example.fps, spacing_hz=0.01)
+        shown = power.frequency_hz <= 4
+        top = max(power.power.max(), np.finfo(float).tiny)
+        spectrum.plot(60 * power.frequency_hz[shown], power.power[shown] / top, color=color)
+    wave.set_xlabel("time (s)")
+    wave.set_yticks([])
+    wave.legend(loc="upper right", frameon=False, ncols=2)
+    spectrum.set_xlabel("frequency (bpm)")
+    spectrum.set_yticks([])
+    _bare(wave)
+    _bare(spectrum)
+    return _as_svg(figure)
+
+
+def _svg(draw: Callable[[Axes], None]) -> str:
+    figure = Figure(figsize=(4.9, 3.7), layout="constrained")
+    axes = figure.subplots()
+    draw(axes)
+    _bare(axes)
+    return _as_svg(figure)
+
+
+def _bare(axes: Axes) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _as_svg(figure: Figure) -> str:
+    stream = io.StringIO()
+    # without a date, equal scores give equal reports
+    figure.savefig(stream, format="svg", metadata={"Date": None})
+    text = stream.getvalue()
+    return text[text.index("<svg") :]

@@ -1,0 +1,144 @@
+"""What an evaluation hands back: every figure, its protocol, and where it came from."""
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from physkit.evaluate.conditions import AnsiVerdict, Breakdown
+from physkit.evaluate.examples import Example
+from physkit.evaluate.gating import CoveragePoint, Gating
+from physkit.evaluate.metrics import BlandAltman, Metrics
+from physkit.evaluate.variability import HrvErrors
+from physkit.evaluate.windows import Window
+
+METRIC_LABELS = {
+    "mae_bpm": ("MAE", "bpm"),
+    "rmse_bpm": ("RMSE", "bpm"),
+    "mape_percent": ("MAPE", "%"),
+    "pearson": ("Pearson r", ""),
+    "snr_db": ("SNR", "dB"),
+    "macc": ("MACC", ""),
+}
+"""Label and unit of each aggregate."""
+_NOT_IN_JSON = ("windows", "examples")
+
+
+@dataclass(frozen=True, eq=False)
+class Score:
+    """The evaluation of one predictions file under one protocol."""
+
+    protocol: str
+    """Name of the protocol."""
+    settings: Mapping[str, Any]
+    """Every setting the figures depend on."""
+    versions: Mapping[str, str]
+    """Versions of physkit, Python and the numerical packages."""
+    predictions_file: str
+    """File that was scored."""
+    predictions_sha256: str
+    """Its checksum."""
+    n_recordings: int
+    """Recordings read."""
+    n_subjects: int
+    """Subjects they are of."""
+    n_windows: int
+    """Windows evaluated."""
+    n_windows_with_rate: int
+    """Windows in which both heart rates exist; the others count in no heart-rate figure."""
+    metrics: Metrics
+    """The six aggregates with their errors."""
+    bland_altman: BlandAltman
+    """Agreement of true and predicted rate."""
+    gating: Gating
+    """Errors with and without abstention on poor signals."""
+    coverage: tuple[CoveragePoint, ...]
+    """Error over coverage."""
+    conditions: tuple[Breakdown, ...]
+    """Errors by condition."""
+    ansi_cta_2065: tuple[AnsiVerdict, ...]
+    """Verdict for each skin-tone column; empty where there is none."""
+    hrv: HrvErrors | None
+    """Errors of heart-rate variability, where recordings support it."""
+    windows: tuple[Window, ...]
+    """The window table."""
+    examples: tuple[Example, ...]
+    """Best, median and worst recording, for the report."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but the window table and the waveforms, ready for JSON; NaN becomes None."""
+        fields = [f.name for f in dataclasses.fields(self) if f.name not in _NOT_IN_JSON]
+        return {name: plain(getattr(self, name)) for name in fields}
+
+    def lines(self) -> list[str]:
+        """The figures as a person reads them in a terminal."""
+        window_s = self.settings["window_s"]
+        window = "whole recordings" if window_s is None else f"{window_s:g} s windows"
+        title = (
+            f"{self.protocol}, {window}, heart rate by {self.settings['hr']}: "
+            f"{self.n_recordings} recordings of {self.n_subjects} subjects, "
+            f"{self.n_windows} windows"
+        )
+        lines = [title, f"{'':12}{'value':>10}{'std. error':>12}  95 % over subjects"]
+        for name, (label, unit) in METRIC_LABELS.items():
+            estimate = getattr(self.metrics, name)
+            low, high = (shown(end, 3) for end in estimate.interval)
+            lines.append(
+                f"{label:12}{shown(estimate.value, 4):>10}{shown(estimate.standard_error, 4):>12}"
+                f"  {f'{low} to {high}':20} {unit}".rstrip()
+            )
+        return lines + self.remarks()
+
+    def remarks(self) -> list[str]:
+        """What `lines` says below the table: agreement, abstention, conditions."""
+        return self._agreement() + self._by_condition()
+
+    def _agreement(self) -> list[str]:
+        b, g = self.bland_altman, self.gating
+        agreement = (
+            f"true - predicted: {shown(b.bias_bpm, 2)} bpm, limits of agreement "
+            f"{shown(b.lower_bpm, 2)} to {shown(b.upper_bpm, 2)} bpm"
+        )
+        abstention = (
+            f"MAPE {shown(g.mape_percent, 2)} % ungated, {shown(g.mape_gated_percent, 2)} % over "
+            f"the {100 * g.coverage:.0f} % of windows with a quality of {g.min_quality:g} or more"
+        )
+        return [agreement, abstention]
+
+    def _by_condition(self) -> list[str]:
+        lines = []
+        for breakdown in self.conditions:
+            groups = ", ".join(
+                f"{g.group} {shown(g.mae_bpm, 2)} ({g.n_windows})" for g in breakdown.groups
+            )
+            lines.append(
+                f"MAE by {breakdown.condition}: {groups}; gap {shown(breakdown.gap_bpm, 2)} bpm"
+            )
+        for verdict in self.ansi_cta_2065:
+            outcome = (
+                "met in every group" if verdict.meets else "missed in " + ", ".join(verdict.failing)
+            )
+            lines.append(
+                f"ANSI/CTA-2065 (MAPE under {verdict.limit_percent:g} %) by {verdict.condition}: "
+                f"{outcome}"
+            )
+        return lines
+
+
+def plain(value: Any) -> Any:
+    """Dataclasses, tuples and mappings as dicts and lists; NaN and infinity as None."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def shown(value: float, digits: int) -> str:
+    """A figure for people; a dash where there is none."""
+    return f"{value:.{digits}f}" if math.isfinite(value) else "-"

@@ -1,0 +1,89 @@
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from physkit.core.errors import InputError, UnknownNameError
+from physkit.evaluate.predictions import PredictedRecording, write_predictions
+from physkit.pipelines.score import ScoreConfig, run, score
+
+
+def predictions(path: Path, *, n: int, duration_s: float) -> Path:
+    rng = np.random.default_rng(0)
+    t = np.arange(int(30 * duration_s)) / 30
+    rows = []
+    for i in range(n):
+        bpm = rng.uniform(50, 110)
+        x = np.sin(2 * np.pi * bpm / 60 * t)
+        noisy = x + 0.5 * rng.standard_normal(t.size)
+        conditions = {"skin_tone": 3 + i % 3}
+        rows.append(
+            PredictedRecording(f"r{i}", f"s{i}", 30.0, noisy, x, "waveform", None, conditions)
+        )
+    write_predictions(rows, path)
+    return path
+
+
+@pytest.mark.slow
+def test_forty_two_minutes_are_scored_in_seconds(tmp_path: Path) -> None:
+    path = predictions(tmp_path / "p.parquet", n=42, duration_s=60)
+    begin = time.process_time()
+    result = score(path)
+    assert time.process_time() - begin < 20
+    assert result.n_windows == 42 * 31
+    assert result.metrics.mae_bpm.value < 0.5
+    assert result.metrics.pearson.value > 0.999
+
+
+@pytest.mark.parametrize("protocol", ["toolbox-2023", "physllm", "physkit-1"])
+def test_a_file_becomes_figures_text_and_a_folder(tmp_path: Path, protocol: str) -> None:
+    path = predictions(tmp_path / "p.parquet", n=4, duration_s=35)
+    config = ScoreConfig(str(path), protocol=protocol, window_s=10.0, out=str(tmp_path / "out"))
+    result = run(config)
+    told = json.loads(json.dumps(result.to_dict(), allow_nan=False))
+    assert told == json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert told["protocol"] == protocol
+    assert told["settings"]["window_s"] == 10
+    assert len(told["predictions_sha256"]) == 64
+    assert set(told["metrics"]) == {
+        "mae_bpm",
+        "rmse_bpm",
+        "mape_percent",
+        "pearson",
+        "snr_db",
+        "macc",
+    }
+    assert told["ansi_cta_2065"][0]["condition"] == "skin_tone"
+    text = "\n".join(result.lines())
+    assert protocol in text
+    assert f"{told['metrics']['mae_bpm']['value']:.4f}" in text
+    assert "ANSI/CTA-2065" in text
+
+
+def test_bad_requests_are_refused_before_anything_is_written(tmp_path: Path) -> None:
+    path = predictions(tmp_path / "p.parquet", n=1, duration_s=12)
+    out = tmp_path / "out"
+    with pytest.raises(UnknownNameError, match="did you mean 'physkit-1'"):
+        score(path, protocol="physkit1", out=out)
+    with pytest.raises(UnknownNameError, match="did you mean 'fft'"):
+        score(path, hr="ftt", out=out)
+    with pytest.raises(InputError, match="window_s is 0"):
+        score(path, window_s=0, out=out)
+    with pytest.raises(InputError, match="window_s is nan"):
+        score(path, window_s=float("nan"), out=out)
+    with pytest.raises(InputError, match="no such file"):
+        score(tmp_path / "absent.parquet", out=out)
+    assert not out.exists()
+
+
+def test_the_module_imports_without_the_numerical_packages() -> None:
+    code = (
+        "import sys, physkit.pipelines.score; "
+        "print([m for m in ('scipy', 'pyarrow', 'matplotlib') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
