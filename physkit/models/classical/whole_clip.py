@@ -20,8 +20,8 @@ MIN_FRAMES = 4
 class ClipState:
     """The mean colours and steps of all chunks so far; `like` carries device and dtype."""
 
-    colours: tuple[Float[np.ndarray, "b t 3"], ...]
-    steps_s: tuple[Float[np.ndarray, "b t"], ...]
+    colours: tuple[Float[np.ndarray, "b _ 3"], ...]
+    steps_s: tuple[Float[np.ndarray, "b _"], ...]
     like: Float[Tensor, "b 0"]
 
 

@@ -12,7 +12,7 @@ TIMES_S = np.arange(0, 60, 0.004)
 
 def drawn(config: PulseConfig, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """A minute of pulse at 250 Hz and the feet in it."""
-    beats = draw_heartbeats(config, duration_s=60, rng=np.random.default_rng(seed))
+    beats = draw_heartbeats(config, duration_s=60.0, rng=np.random.default_rng(seed))
     feet_s = beats.foot_times_s
     return pulse_at(beats, TIMES_S, config=config), feet_s[(feet_s > 0) & (feet_s < 60)]
 
@@ -63,7 +63,7 @@ def test_variability_is_the_spread_of_the_intervals() -> None:
     assert np.mean(spreads) == pytest.approx(0.03, rel=0.25)
 
 
-@pytest.mark.parametrize("bpm", [0, -10, 600, float("nan")])
+@pytest.mark.parametrize("bpm", [0.0, -10.0, 600.0, float("nan")])
 def test_a_rate_no_heart_has_is_refused(bpm: float) -> None:
     with pytest.raises(InputError, match="heart rate"):
         PulseConfig(heart_rate_bpm=bpm)
