@@ -57,7 +57,7 @@ class FaceSearch:
         (found,) = self._detector.detect([part], min_face=WINDOW_MIN_FACE)
         faces = [
             face
-            for face in (face.moved(left, top) for face in found)
+            for face in (face.moved(float(left), float(top)) for face in found)
             if face.confidence >= confidence and shift(near, face.box) <= GATE
         ]
         return min(faces, key=lambda face: shift(near, face.box), default=None)

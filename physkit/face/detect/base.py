@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32, UInt8
@@ -49,6 +49,7 @@ class FaceBoxRule:
         return box_at(box.centre_x, centre_y, self.width * box.width, self.height * box.height)
 
 
+@runtime_checkable
 class FaceDetector(Protocol):
     """Finds upright faces in single pictures; holds no memory of earlier ones."""
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -78,7 +79,7 @@ class BlazeFaceDetector:
             return found
         for left, top, side in _tiles(rgb.shape[0], rgb.shape[1], self.config.tile_sides):
             tile = rgb[top : top + side, left : left + side]
-            found += [face.moved(left, top) for face in self._detect_whole(tile)]
+            found += [face.moved(float(left), float(top)) for face in self._detect_whole(tile)]
         return _merge(found, self.config.same_face_overlap)
 
     def _detect_whole(self, rgb: UInt8[np.ndarray, "h w 3"]) -> list[Detection]:
@@ -113,8 +114,8 @@ def _load(path: Path) -> Interpreter:
             f"{path}: not a LiteRT model ({str(error).splitlines()[0]}); "
             "give blaze_face_short_range.tflite"
         ) from error
-    inputs = [tuple(detail["shape"]) for detail in interpreter.get_input_details()]
-    outputs = sorted(tuple(detail["shape"]) for detail in interpreter.get_output_details())
+    inputs = [_shape(detail) for detail in interpreter.get_input_details()]
+    outputs = sorted(_shape(detail) for detail in interpreter.get_output_details())
     expected = ([(1, INPUT_PX, INPUT_PX, 3)], [(1, N_ANCHORS, 1), (1, N_ANCHORS, N_NUMBERS)])
     if (inputs, outputs) != expected:
         raise WeightsError(
@@ -122,6 +123,10 @@ def _load(path: Path) -> Interpreter:
             "give blaze_face_short_range.tflite"
         )
     return interpreter
+
+
+def _shape(detail: dict[str, Any]) -> tuple[int, ...]:
+    return tuple(int(side) for side in detail["shape"])
 
 
 def _plain(shapes: list[tuple[int, ...]]) -> str:
