@@ -18,6 +18,8 @@ Condition = str | int | float | bool | None
 """A property of a recording that results are broken down by."""
 MIN_SAMPLES = 10
 """The band-pass needs its padding of nine samples and one more."""
+MAX_MAGNITUDE = 1e50
+"""Larger samples would overflow in the fourth power that squared densities are."""
 REQUIRED = ("recording", "subject", "fps", "prediction", "label", "representation")
 """Columns every predictions file has."""
 _REPRESENTATIONS = ("waveform", "diff")
@@ -238,8 +240,8 @@ def _numbers(
             f"{where}: {name} holds {bad.size} NaN or infinite samples, the first at {bad[0]}; "
             "cut them out or fill them before scoring"
         )
-    if x.size and np.abs(x).max() > 1e100:
-        raise InputError(f"{where}: {name} exceeds 1e100; scale the pulse")
+    if x.size and np.abs(x).max() > MAX_MAGNITUDE:
+        raise InputError(f"{where}: {name} exceeds {MAX_MAGNITUDE:g}; scale the pulse")
     return x
 
 

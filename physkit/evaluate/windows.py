@@ -12,7 +12,7 @@ from physkit.evaluate.protocols import HeartRateMethod, Protocol
 from physkit.signal.beats import find_beats
 from physkit.signal.filters import bandpass, detrend, smoothness_of_cutoff
 from physkit.signal.heart_rate import fft_heart_rate_bpm, heart_rate_bpm, peak_heart_rate_bpm
-from physkit.signal.quality import signal_quality, snr_db
+from physkit.signal.quality import signal_quality, snr_db, window_qualities
 from physkit.signal.reading import DRIFT_HZ
 from physkit.signal.resample import resample
 
@@ -57,12 +57,16 @@ def cut_windows(
 ) -> list[Window]:
     """The windows of one recording under a protocol; `window_s` None takes it whole.
 
+    A last window under `MIN_SAMPLES` is left out: rPPG-Toolbox skips it too, or fails at nine.
+
     Raises InputError where the window or the frame rate cannot be used.
     """
     _check(recording, protocol, window_s)
     prediction, label = waveforms(recording, protocol)
+    bounds = _bounds(prediction.shape[0], recording.fps, protocol, window_s)
+    qualities = _qualities(prediction, bounds, recording, protocol)
     windows = []
-    for start, stop in _bounds(prediction.shape[0], recording.fps, protocol, window_s):
+    for (start, stop), quality in zip(bounds, qualities, strict=True):
         figures = _figures(prediction[start:stop], label[start:stop], recording, protocol, hr)
         windows.append(
             Window(
@@ -71,6 +75,7 @@ def cut_windows(
                 start / recording.fps,
                 (stop - start) / recording.fps,
                 *figures,
+                quality,
                 conditions=recording.conditions,
             )
         )
@@ -147,16 +152,33 @@ def _bounds(
     return [(start, stop) for start, stop in cut if stop - start >= MIN_SAMPLES]
 
 
+def _qualities(
+    prediction: Float[np.ndarray, "t"],
+    bounds: list[tuple[int, int]],
+    recording: PredictedRecording,
+    protocol: Protocol,
+) -> list[float]:
+    if protocol.step_s is not None and np.isfinite(prediction).all():
+        return window_qualities(prediction, fps=recording.fps, bounds=bounds)
+    pieces = [prediction[start:stop] for start, stop in bounds]
+    return [
+        signal_quality(detrended(piece, recording, protocol), fps=recording.fps)
+        if np.isfinite(piece).all()
+        else 0.0
+        for piece in pieces
+    ]
+
+
 def _figures(
     prediction: Float[np.ndarray, "t"],
     label: Float[np.ndarray, "t"],
     recording: PredictedRecording,
     protocol: Protocol,
     hr: HeartRateMethod,
-) -> tuple[float, float, float, float, float]:
-    """Predicted and true heart rate, SNR, MACC, quality."""
+) -> tuple[float, float, float, float]:
+    """Predicted and true heart rate, SNR, MACC."""
     if not (np.isfinite(prediction).all() and np.isfinite(label).all()):
-        return (float("nan"),) * 4 + (0.0,)
+        return (float("nan"),) * 4
     fps, low_hz, high_hz = recording.fps, protocol.low_hz, protocol.high_hz
     flat = [detrended(x, recording, protocol) for x in (prediction, label)]
     clean = [bandpass(x, fps=fps, low_hz=low_hz, high_hz=high_hz) for x in flat]
@@ -174,7 +196,6 @@ def _figures(
             kind=protocol.snr,
         ),
         macc(clean[0], clean[1]),
-        signal_quality(flat[0], fps=fps),
     )
 
 

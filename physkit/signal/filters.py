@@ -1,5 +1,7 @@
 """Trend removal and band-pass filtering of one uniformly sampled signal."""
 
+import functools
+
 import numpy as np
 from jaxtyping import Float
 from scipy.linalg import solveh_banded
@@ -41,5 +43,13 @@ def bandpass(
     Needs more than 3 (2 order + 1) samples and high_hz under fps / 2; SciPy raises ValueError
     otherwise.
     """
-    b, a = butter(order, [low_hz / fps * 2, high_hz / fps * 2], btype="bandpass")
+    b, a = _butterworth(order, low_hz / fps * 2, high_hz / fps * 2)
     return np.asarray(filtfilt(b, a, x.astype(np.float64)))
+
+
+@functools.lru_cache(maxsize=16)  # the design costs more than the filtering of a short window
+def _butterworth(
+    order: int, low: float, high: float
+) -> tuple[Float[np.ndarray, "k"], Float[np.ndarray, "k"]]:
+    b, a = butter(order, [low, high], btype="bandpass")
+    return b, a

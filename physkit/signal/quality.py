@@ -1,5 +1,6 @@
 """How far a pulse can be believed: signal-to-noise ratio and a quality index."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -76,17 +77,34 @@ def signal_quality(pulse: Float[np.ndarray, "t"], *, fps: float) -> float:
     lie.
     0 for a flat signal or one under `MIN_QUALITY_S`.
     """
-    n = pulse.shape[0]
-    if n / fps < MIN_QUALITY_S or not np.ptp(pulse) > 0:
-        return 0.0
+    return window_qualities(pulse, fps=fps, bounds=[(0, pulse.shape[0])])[0]
+
+
+def window_qualities(
+    pulse: Float[np.ndarray, "t"], *, fps: float, bounds: Sequence[tuple[int, int]]
+) -> list[float]:
+    """`signal_quality` of many windows (first sample, one past the last) of one pulse.
+
+    Trend and beats are found once over the whole pulse, which saves most of the time where windows
+    overlap.
+    """
+    if not np.ptp(pulse) > 0 or pulse.shape[0] / fps < MIN_QUALITY_S:
+        return [0.0] * len(bounds)
     x = (pulse - pulse.mean()) / pulse.std()
     x = detrend(x, smoothness=smoothness_of_cutoff(0.3, fps=fps))
+    low_hz, high_hz = PULSE_BAND_HZ[0], min(PULSE_BAND_HZ[1], 0.45 * fps)
+    beats_s = find_beats(bandpass(x, fps=fps, low_hz=low_hz, high_hz=high_hz, order=2), fps=fps)
+    return [
+        _index(x[a:b], beats_s[(beats_s >= a / fps) & (beats_s < b / fps)], fps=fps)
+        for a, b in bounds
+    ]
+
+
+def _index(x: Float[np.ndarray, "t"], beats_s: Float[np.ndarray, "n"], *, fps: float) -> float:
+    if x.shape[0] / fps < MIN_QUALITY_S or beats_s.shape[0] < 4:
+        return 0.0
     low, high = CONCENTRATION_RANGE
     concentration = np.clip((_concentration(x, fps=fps) - low) / (high - low), 0, 1)
-    high_hz = min(PULSE_BAND_HZ[1], 0.45 * fps)
-    beats_s = find_beats(bandpass(x, fps=fps, low_hz=0.5, high_hz=high_hz, order=2), fps=fps)
-    if beats_s.shape[0] < 4:
-        return 0.0
     unevenness = float(np.median(np.abs(np.diff(np.log(np.diff(beats_s))))))
     low, high = UNEVENNESS_RANGE
     return float(np.sqrt(concentration * np.clip((high - unevenness) / (high - low), 0, 1)))

@@ -28,7 +28,7 @@ def bland_altman_svg(score: Score) -> str:
             if np.isfinite(level):
                 axes.axhline(level, color=_ORANGE, linestyle=style, linewidth=1.2)
                 axes.annotate(
-                    f"{level:.1f}", (1.01, level), xycoords=("axes fraction", "data"), va="center"
+                    f"{level:.2f}", (1.01, level), xycoords=("axes fraction", "data"), va="center"
                 )
         axes.set_xlabel("mean of true and predicted (bpm)")
         axes.set_ylabel("true - predicted (bpm)")
@@ -98,7 +98,7 @@ def waveform_svg(example: Example) -> str:
         spectrum.plot(60 * power.frequency_hz[shown], power.power[shown] / top, color=color)
     wave.set_xlabel("time (s)")
     wave.set_yticks([])
-    wave.legend(loc="upper right", frameon=False, ncols=2)
+    wave.legend(loc="lower right", bbox_to_anchor=(1, 1), frameon=False, ncols=2)
     spectrum.set_xlabel("frequency (bpm)")
     spectrum.set_yticks([])
     _bare(wave)
@@ -116,6 +116,7 @@ def _svg(draw: Callable[[Axes], None]) -> str:
 
 def _bare(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
+    axes.locator_params(axis="x", nbins=6)
 
 
 def _as_svg(figure: Figure) -> str:
