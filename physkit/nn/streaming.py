@@ -26,6 +26,9 @@ class PulseModel(nn.Module, ABC, Generic[StateT]):
     can_stream: ClassVar[bool] = True
     """Whether pulse comes while frames do. False: all of it comes from `finish`."""
 
+    warmup_s: ClassVar[float] = 0.0
+    """Seconds of a stream that are worth reading twice, first only to settle the state."""
+
     @abstractmethod
     def init_state(self, batch_size: int = 1) -> StateT:
         """The state before the first frame of `batch_size` streams."""

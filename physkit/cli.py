@@ -1,0 +1,197 @@
+"""The one command line. Each command is a config, a function of it, and a result to print."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from physkit.core.errors import PhyskitError
+from physkit.core.registry import unknown_name
+
+if TYPE_CHECKING:
+    from jsonargparse import ArgumentParser
+
+EXIT_BAD_INPUT = 2
+EXIT_INTERRUPTED = 130
+
+
+@dataclass(frozen=True)
+class Command:
+    """Where a command lives; nothing of it is imported before it is called."""
+
+    module: str
+    """Module of the config and of `run`."""
+    config: str
+    """Name of the config dataclass, whose fields are the options."""
+    run: str
+    """Name of the function from config to result."""
+    summary: str
+    """One line for --help."""
+
+
+COMMANDS = {
+    "predict": Command(
+        "physkit.pipelines.predict",
+        "PredictConfig",
+        "run",
+        "pulse and heart rate of a video, a camera or a crops file",
+    ),
+    "score": Command(
+        "physkit.pipelines.score",
+        "ScoreConfig",
+        "run",
+        "metrics of a predictions file from anywhere, by a named protocol",
+    ),
+    "bench step": Command(
+        "physkit.pipelines.bench.step",
+        "BenchStepConfig",
+        "run",
+        "frames a second of the one-frame step, beside the released files",
+    ),
+    "weights list": Command(
+        "physkit.pipelines.weights",
+        "ListConfig",
+        "list_weights",
+        "weights that physkit knows by name, and which are at hand",
+    ),
+    "weights pull": Command(
+        "physkit.pipelines.weights",
+        "PullConfig",
+        "pull",
+        "fetch weights by name from their public origin, by checksum",
+    ),
+    "weights import": Command(
+        "physkit.pipelines.weights",
+        "ImportConfig",
+        "import_weights",
+        "released weights to our format (safetensors)",
+    ),
+    "doctor": Command(
+        "physkit.pipelines.doctor",
+        "DoctorConfig",
+        "run",
+        "versions, devices, and what is usable here and why not",
+    ),
+    "demo": Command(
+        "physkit.pipelines.demo",
+        "DemoConfig",
+        "run",
+        "synthesise a short clip of a face and read its pulse",
+    ),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command. 0: all was done; 2: bad usage or bad input, told in one line."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return _dispatch(words)
+    except PhyskitError as error:
+        print(f"physkit: {' '.join(str(error).split())}", file=sys.stderr)
+        return EXIT_BAD_INPUT
+    except KeyboardInterrupt:
+        print("physkit: interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output is gone; Python must not try to flush into the pipe again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _dispatch(words: list[str]) -> int:
+    if not words or words[0] in ("-h", "--help"):
+        print("\n".join(_overview(COMMANDS)))
+        return 0
+    if words[0] == "--version":
+        from importlib.metadata import version
+
+        print(version("physkit"))
+        return 0
+    name, rest = _command_name(words)
+    if name is None:
+        group = {key: value for key, value in COMMANDS.items() if key.split()[0] == words[0]}
+        print("\n".join(_overview(group)))
+        return 0 if rest[:1] in (["-h"], ["--help"]) else EXIT_BAD_INPUT
+    return _run(name, COMMANDS[name], rest)
+
+
+def _overview(commands: dict[str, Command]) -> list[str]:
+    width = max(len(name) for name in commands)
+    return [
+        "usage: physkit COMMAND [OPTIONS]      (physkit COMMAND --help shows the options)",
+        "",
+        *(f"  {name:{width}s}  {command.summary}" for name, command in commands.items()),
+        "",
+        "Every command takes --json (print one JSON object) and --config FILE (options as YAML).",
+    ]
+
+
+def _command_name(words: list[str]) -> tuple[str | None, list[str]]:
+    """The command that the words begin with (None: only its group is named), and the other words.
+
+    Raises UnknownNameError with the nearest command.
+    """
+    if words[0] in COMMANDS:
+        return words[0], words[1:]
+    groups = {name.split()[0] for name in COMMANDS if " " in name}
+    if words[0] not in groups:
+        raise unknown_name("command", words[0], {name.split()[0] for name in COMMANDS})
+    if len(words) == 1 or words[1].startswith("-"):
+        return None, words[1:]
+    name = " ".join(words[:2])
+    if name not in COMMANDS:
+        known = [key.split()[1] for key in COMMANDS if key.split()[0] == words[0]]
+        raise unknown_name(f"{words[0]} command", words[1], known)
+    return name, words[2:]
+
+
+def _run(name: str, command: Command, words: list[str]) -> int:
+    module = importlib.import_module(command.module)
+    options = _parse(name, command, getattr(module, command.config), words)
+    as_json = options.pop("json")
+    run = getattr(module, command.run)
+    shows_progress = "progress" in inspect.signature(run).parameters
+    result = run(options.pop("config"), **({"progress": True} if shows_progress else {}))
+    if as_json:
+        print(json.dumps(result.to_dict(), allow_nan=False))
+    else:
+        print("\n".join(result.lines()))
+    return 0
+
+
+def _parse(name: str, command: Command, config_class: type, words: list[str]) -> dict[str, Any]:
+    """The config that the words describe, and whether JSON was asked for."""
+    from jsonargparse import ArgumentError, Namespace
+
+    parser = _parser(name, command, config_class)
+    try:
+        parsed: Namespace = parser.parse_args(words)
+    except ArgumentError as error:
+        raise PhyskitError(f"{name}: {error} (physkit {name} --help)") from error
+    values = parsed.as_dict()
+    values.pop("config", None)
+    as_json = values.pop("json")
+    return {"config": config_class(**values), "json": as_json}
+
+
+def _parser(name: str, command: Command, config_class: type) -> ArgumentParser:
+    from jsonargparse import ArgumentParser, set_parsing_settings
+
+    set_parsing_settings(docstring_parse_attribute_docstrings=True)
+    parser = ArgumentParser(
+        prog=f"physkit {name}", description=command.summary, exit_on_error=False
+    )
+    parser.add_argument("--config", action="config", help="Options as a YAML file.")
+    parser.add_argument("--json", action="store_true", help="Print one JSON object.")
+    parser.add_class_arguments(config_class, as_positional=True)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

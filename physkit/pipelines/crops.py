@@ -1,0 +1,79 @@
+"""From a video, a camera or a crops file to one stream of face crops on the true clock."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from physkit.core.errors import InputError, WeightsError
+from physkit.face.crop import crop_face
+from physkit.face.detect import DETECTORS
+from physkit.face.track import FaceTracker
+from physkit.media.crops import Crops
+from physkit.media.frames import FrameSource
+from physkit.weights.manifest import find_weights
+
+
+@dataclass(frozen=True, eq=False)
+class TimedCrop:
+    """What one frame shows of the face."""
+
+    timestamp_s: float
+    """Presentation time in seconds."""
+    crop: np.ndarray | None
+    """RGB (size, size, 3), uint8 or float32 in [0, 1]; None where there is no face."""
+    segment: int | None
+    """Number of the unbroken stretch of one face; None without a face."""
+
+
+def make_tracker(detector: str, weights: str | None) -> tuple[FaceTracker, str]:
+    """A tracker on the detector called `detector`, and the detector's name.
+
+    "auto": blazeface where its model file is given or was pulled, else haar, which needs none.
+    weights: the detector's model file. Raises WeightsError where one is needed and none is there.
+    """
+    model_path = Path(weights) if weights else find_weights("blazeface")
+    if detector == "auto":
+        detector = "blazeface" if model_path else "haar"
+    factory = DETECTORS[detector]
+    if detector != "blazeface":
+        if weights:
+            raise WeightsError(
+                f"{weights}: detector '{detector}' takes no model file; "
+                "leave --detector_weights out or choose --detector blazeface"
+            )
+        return FaceTracker(factory()), detector
+    if model_path is None:
+        raise WeightsError(
+            "detector 'blazeface' needs its model: give --detector_weights FILE, "
+            "or fetch it once by physkit weights pull blazeface"
+        )
+    return FaceTracker(factory(model_path)), detector
+
+
+def tracked_crops(source: FrameSource, tracker: FaceTracker, *, size: int) -> Iterator[TimedCrop]:
+    """The face in every frame of a video, as crops of size x size pixels."""
+    for seen in tracker.track(source):
+        crop = None if seen.box is None else crop_face(seen.frame.rgb, seen.box, size=size)
+        yield TimedCrop(seen.frame.timestamp_s, crop, seen.segment)
+
+
+def stored_crops(crops: Crops, *, size: int) -> Iterator[TimedCrop]:
+    """Crops that were prepared elsewhere, area-resized where their size is another."""
+    for crop, timestamp_s in zip(crops.frames, crops.timestamps_s, strict=True):
+        picture = np.asarray(crop)
+        if picture.shape[:2] != (size, size):
+            picture = cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA)
+        yield TimedCrop(float(timestamp_s), picture, 0)
+
+
+def check_crop_size(path: str, crops: Crops, *, size: int) -> None:
+    """Raises InputError for crops smaller than the model's input: detail cannot be made up."""
+    height, width = crops.frames.shape[1:3]
+    if min(height, width) < size:
+        raise InputError(
+            f"{path}: crops are {width}x{height} pixels, the model reads {size}x{size}; "
+            "cut larger crops from the video"
+        )

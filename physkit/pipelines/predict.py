@@ -1,0 +1,241 @@
+"""`physkit predict`: pulse and heart rate of a face video, a camera or a crops file."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from physkit.core.errors import InputError, PhyskitError
+from physkit.core.registry import unknown_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from physkit.core.types import Pulse
+    from physkit.nn.streaming import PulseModel
+    from physkit.pipelines.crops import TimedCrop
+
+CROP_SIZE_PX = 36
+"""Side of a crop for models that do not say how large a crop they read."""
+QUEUE_FRAMES = 64
+RUNTIMES = ("torch",)
+
+
+@dataclass(frozen=True)
+class PredictConfig:
+    """Reads the pulse from a face video, an image folder, a camera or a crops file."""
+
+    input: str
+    """Video file, folder of images, camera:N, or face crops (.npy, .npz)."""
+    model: str = "auto"
+    """facephys, green, ica, chrom, pbv, pos, lgi or omit; auto: the model that --weights belong to,
+    else facephys where its weights were pulled, else pos."""
+    weights: str | None = None
+    """Weights file of the model: .safetensors, or the released FacePhys.weights.h5."""
+    runtime: str = "torch"
+    """What runs the model: torch."""
+    detector: str = "auto"
+    """haar or blazeface; auto: blazeface where its model file is at hand, else haar."""
+    detector_weights: str | None = None
+    """Model file of the detector blazeface."""
+    fps: float | None = None
+    """Frame rate in Hz of an input that has no timestamps."""
+    duration_s: float | None = None
+    """Stop after so many seconds of input; a camera needs it."""
+    chunk_frames: int = 64
+    """Frames that the model reads at once; changes speed and memory, not the result."""
+    device: str = "cpu"
+    """Torch device: cpu, cuda, cuda:1, ..."""
+    plot: str | None = None
+    """Draw the waveform and its spectrum into this file (.png, .svg or .pdf)."""
+
+    def __post_init__(self) -> None:
+        if self.runtime not in RUNTIMES:
+            raise unknown_name("runtime", self.runtime, RUNTIMES)
+        if self.chunk_frames < 1:
+            raise InputError(f"--chunk_frames {self.chunk_frames}: must be at least 1")
+        if self.duration_s is not None and not self.duration_s > 0:
+            raise InputError(f"--duration_s {self.duration_s}: must be above 0 s")
+        if self.input.startswith("camera:") and self.duration_s is None:
+            raise InputError(f"{self.input}: a camera never ends; give --duration_s")
+
+
+@dataclass(frozen=True, eq=False)
+class PulseResult:
+    """What a clip says about the heart of the person in it."""
+
+    heart_rate_bpm: float | None
+    """Beats per minute; None where the clip does not support a number (see warnings)."""
+    respiration_rate_bpm: float | None
+    """Breaths per minute, or None."""
+    signal_quality: float
+    """0 (noise) to 1 (clean pulse)."""
+    snr_db: float | None
+    """Power at the heart rate and its double over the rest of 0.6-3.3 Hz, in dB."""
+    hrv: dict[str, Any] | None
+    """Heart-rate variability, or None where the clip is too short or not clean enough."""
+    fps: float
+    """Mean frame rate in Hz by the true timestamps."""
+    n_frames: int
+    """Frames read."""
+    face_coverage: float
+    """Share of the frames that show the face."""
+    model: str
+    """Model that read the pulse."""
+    runtime: str
+    """What ran it."""
+    detector: str | None
+    """Face detector; None for prepared crops."""
+    pulse: Pulse
+    """The waveform with its times, NaN where no face was seen."""
+    warnings: tuple[str, ...]
+    """What to know before believing the numbers."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The documented JSON object; NaN becomes None."""
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        del fields["pulse"]
+        samples = self.pulse.samples.tolist()
+        fields["waveform"] = [None if math.isnan(value) else value for value in samples]
+        fields["timestamps_s"] = self.pulse.timestamps_s.tolist()
+        fields["warnings"] = list(self.warnings)
+        return fields
+
+    def lines(self) -> list[str]:
+        """What a person reads in the terminal."""
+
+        def shown(value: float | None, unit: str) -> str:
+            return "-" if value is None else f"{value:.1f} {unit}"
+
+        rows = [
+            ("heart rate", shown(self.heart_rate_bpm, "bpm")),
+            ("respiration rate", shown(self.respiration_rate_bpm, "breaths/min")),
+            ("signal quality", f"{self.signal_quality:.2f} of 1"),
+            ("signal to noise", shown(self.snr_db, "dB")),
+            ("variability (SDNN)", shown(self.hrv["sdnn_ms"] if self.hrv else None, "ms")),
+            ("face seen", f"{self.face_coverage:.0%} of {self.n_frames} frames"),
+            ("model", f"{self.model} ({self.runtime}), {self.fps:.1f} frames/s"),
+        ]
+        return [
+            *(f"{name:20s}{value}" for name, value in rows),
+            *(f"warning: {warning}" for warning in self.warnings),
+        ]
+
+
+def predict(input: str | Path, **options: Any) -> PulseResult:  # noqa: A002
+    """Pulse of `input`; options are the other fields of `PredictConfig`.
+
+    Raises PhyskitError where the input, the weights or an option cannot be used.
+    """
+    plain: dict[str, Any] = {k: str(v) if isinstance(v, Path) else v for k, v in options.items()}
+    return run(PredictConfig(str(input), **plain))
+
+
+def run(config: PredictConfig, *, progress: bool = False) -> PulseResult:
+    """Do what `physkit predict` does. progress: show a bar on a terminal's standard error."""
+    from physkit.signal.reading import read_pulse
+
+    if config.plot:
+        from physkit.pipelines.plot import check_plot_path, plot_pulse
+
+        check_plot_path(Path(config.plot))
+    model_name, model, notes = _choose_model(config)
+    pulse, n_seen, detector = _read_waveform(config, model, progress=progress)
+    n_frames = len(pulse.samples)
+    if n_seen == 0:
+        raise InputError(
+            f"{config.input}: no face in any of {n_frames} frames; "
+            "show one upright face, large and well lit"
+        )
+    reading = read_pulse(pulse)
+    span_s = float(pulse.timestamps_s[-1] - pulse.timestamps_s[0])
+    result = PulseResult(
+        heart_rate_bpm=reading.heart_rate_bpm,
+        respiration_rate_bpm=reading.respiration_rate_bpm,
+        signal_quality=reading.signal_quality,
+        snr_db=reading.snr_db,
+        hrv=dataclasses.asdict(reading.hrv) if reading.hrv else None,
+        fps=(n_frames - 1) / span_s if span_s > 0 else 0.0,
+        n_frames=n_frames,
+        face_coverage=n_seen / n_frames,
+        model=model_name,
+        runtime=config.runtime,
+        detector=detector,
+        pulse=pulse,
+        warnings=(*notes, *reading.warnings),
+    )
+    if config.plot:
+        plot_pulse(result, Path(config.plot))
+    return result
+
+
+def _choose_model(config: PredictConfig) -> tuple[str, PulseModel[Any], tuple[str, ...]]:
+    """Name and model, and what to tell the user of a choice made for them."""
+    from physkit.weights.load import load_model, read_any_weights
+    from physkit.weights.manifest import find_weights, known_weights
+
+    weights = Path(config.weights) if config.weights else None
+    name = config.model
+    notes: tuple[str, ...] = ()
+    if name == "auto" and weights is not None:
+        name = read_any_weights(weights)[0].model
+    elif name == "auto":
+        weights = find_weights("facephys")
+        name = "facephys" if weights else "pos"
+        if not weights:
+            notes = ("no FacePhys weights at hand, so model pos: physkit weights pull facephys",)
+    elif weights is None and name in known_weights():
+        weights = find_weights(name)
+    return name, load_model(name, weights), notes
+
+
+def _read_waveform(
+    config: PredictConfig, model: PulseModel[Any], *, progress: bool
+) -> tuple[Pulse, int, str | None]:
+    """The pulse, the number of frames with a face, and the detector's name."""
+    from contextlib import closing
+
+    from tqdm import tqdm
+
+    from physkit.media.crops import read_crops
+    from physkit.media.frames import CROPS_SUFFIXES, open_frames
+    from physkit.pipelines.crops import check_crop_size, make_tracker, stored_crops, tracked_crops
+    from physkit.pipelines.prefetch import prefetch
+    from physkit.pipelines.stream import PulseStream
+
+    stream = PulseStream(model, chunk_frames=config.chunk_frames, device=_device(config.device))
+    size = getattr(getattr(model, "config", None), "height", CROP_SIZE_PX)
+
+    def drain(items: Iterable[TimedCrop], n_frames: int | None) -> Pulse:
+        hidden = None if progress else True
+        with tqdm(items, total=n_frames, unit="frame", disable=hidden, leave=False) as bar:
+            for item in bar:
+                if config.duration_s is not None and item.timestamp_s >= config.duration_s:
+                    break
+                stream.push(item)
+        return stream.finish()
+
+    if Path(config.input).suffix.lower() in CROPS_SUFFIXES:
+        crops = read_crops(config.input, fps=config.fps)
+        check_crop_size(config.input, crops, size=size)
+        return drain(stored_crops(crops, size=size), len(crops.frames)), stream.n_seen, None
+    tracker, detector = make_tracker(config.detector, config.detector_weights)
+    with open_frames(config.input, fps=config.fps) as source:
+        crops_ahead = prefetch(tracked_crops(source, tracker, size=size), depth=QUEUE_FRAMES)
+        with closing(crops_ahead):
+            return drain(crops_ahead, source.n_frames), stream.n_seen, detector
+
+
+def _device(name: str) -> Any:
+    import torch
+
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise PhyskitError(f"--device {name}: not usable here ({reason}); use cpu") from error
+    return device

@@ -1,0 +1,133 @@
+"""`physkit weights`: what is known, fetching it, and turning released files into ours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from physkit.core.errors import InputError
+
+
+@dataclass(frozen=True)
+class ListConfig:
+    """Lists the weights that physkit knows by name."""
+
+
+@dataclass(frozen=True)
+class PullConfig:
+    """Fetches weights from their public origin and proves their checksum."""
+
+    name: str
+    """Name in `physkit weights list`."""
+
+
+@dataclass(frozen=True)
+class ImportConfig:
+    """Converts released weights into our safetensors format, with their origin inside."""
+
+    source: str
+    """Released weights file, such as FacePhys.weights.h5."""
+    out: str
+    """Safetensors file to write."""
+
+
+@dataclass(frozen=True)
+class WeightsRow:
+    """One line of `physkit weights list`."""
+
+    name: str
+    """What `physkit weights pull` calls it."""
+    title: str
+    """What it is."""
+    licence: str
+    """What its publisher allows."""
+    origin: str
+    """Who published it."""
+    sha256: str
+    """Checksum of the file."""
+    path: str | None
+    """Where it lies on this computer; None until it is pulled."""
+
+
+@dataclass(frozen=True)
+class WeightsTable:
+    """All weights known by name."""
+
+    rows: tuple[WeightsRow, ...]
+    """In the manifest's order."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        return {"weights": [vars(row) for row in self.rows]}
+
+    def lines(self) -> list[str]:
+        """Four lines for each."""
+        return [
+            line
+            for row in self.rows
+            for line in (
+                f"{row.name}: {row.title}",
+                f"    origin   {row.origin}",
+                f"    licence  {row.licence}",
+                f"    file     {row.path or 'not here: physkit weights pull ' + row.name}",
+            )
+        ]
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """A weights file that was fetched or written."""
+
+    path: str
+    """Where it lies."""
+    model: str
+    """Model it belongs to."""
+    sha256: str
+    """Its checksum."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        return dict(vars(self))
+
+    def lines(self) -> list[str]:
+        """Its place and checksum."""
+        return [f"{self.model}: {self.path}", f"sha256 {self.sha256}"]
+
+
+def list_weights(config: ListConfig) -> WeightsTable:  # noqa: ARG001 (one shape for commands)
+    """The weights that physkit knows by name, and which are at hand."""
+    from physkit.weights.manifest import find_weights, known_weights
+
+    rows = []
+    for name, entry in known_weights().items():
+        path = find_weights(name)
+        place = None if path is None else str(path)
+        rows.append(WeightsRow(name, entry.title, entry.licence, entry.origin, entry.sha256, place))
+    return WeightsTable(tuple(rows))
+
+
+def pull(config: PullConfig) -> WeightsFile:
+    """Fetch weights by name; raises PhyskitError as `pull_weights` does."""
+    from physkit.weights.file import sha256
+    from physkit.weights.manifest import known_weights, pull_weights
+
+    path = pull_weights(config.name)
+    return WeightsFile(str(path), known_weights()[config.name].model, sha256(path))
+
+
+def import_weights(config: ImportConfig) -> WeightsFile:
+    """Read released weights, prove that the model takes them, and write them as safetensors."""
+    from dataclasses import asdict
+
+    from physkit.weights.file import WeightsCard, save_weights, sha256
+    from physkit.weights.load import load_model, read_any_weights
+
+    source, out = Path(config.source), Path(config.out)
+    if out.suffix != ".safetensors":
+        raise InputError(f"{out}: the name of our weights files ends in .safetensors; change --out")
+    card, _ = read_any_weights(source)
+    model = load_model(card.model, source)
+    full = WeightsCard(card.model, asdict(model.config), card.provenance)  # type: ignore[call-overload]
+    save_weights(out, model.state_dict(), full)
+    return WeightsFile(str(out), card.model, sha256(out))
