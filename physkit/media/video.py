@@ -34,13 +34,15 @@ class VideoFile(FrameSource):
     are kept. A frame whose time is not later than the one before it is dropped (the viewer would
     never have seen the other); times that stand still for a second are an error. Colours are
     converted by the stream's own matrix and range; where it names no matrix, BT.601 is used, as
-    swscale and OpenCV do. The display matrix is applied, rounded to quarter turns and mirrorings.
+    swscale and OpenCV do. High dynamic range is not tone-mapped. The display matrix is applied,
+    rounded to quarter turns and mirrorings.
 
     path: the file.
     fps: frame rate in Hz of a stream that holds no timestamps at all; unused otherwise.
     decode_threads: decoder threads; 0 lets FFmpeg choose.
     Raises InputError when the file cannot be opened; and while iterating, when decoding fails, a
-    picture is damaged, or the video ends earlier than its container declares.
+    picture is damaged, or the video ends earlier than its container declares. Packets that the
+    container lost altogether are a gap in the times, like any dropped frame.
     """
 
     def __init__(self, path: Path, *, fps: float | None = None, decode_threads: int = 0) -> None:

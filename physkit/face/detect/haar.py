@@ -34,8 +34,6 @@ class HaarConfig:
 
     cascade: str = "haarcascade_frontalface_alt2"
     """Name of OpenCV's cascade; rPPG-Toolbox uses haarcascade_frontalface_default."""
-    longest_side: int = 240
-    """Larger pictures are shrunk to this many pixels before the search."""
     scale_step: float = 1.1
     """Ratio of neighbouring face sizes that are tried."""
     fine_px: int = 60
@@ -48,7 +46,8 @@ class HaarConfig:
     min_neighbours: int = 3
     """How many overlapping windows make a face."""
     min_face: float = 0.12
-    """Smallest face that is looked for, in shorter sides of the picture."""
+    """Smallest face that is looked for, in shorter sides of the picture; pictures are shrunk for
+    the search until such a face is as small as the cascade can see."""
 
 
 class HaarDetector:
@@ -91,7 +90,7 @@ class HaarDetector:
         self, rgb: UInt8[np.ndarray, "h w 3"], smallest_px: float, enough_px: int, step: float
     ) -> list[Detection]:
         """Faces from `smallest_px` wide on, in a picture shrunk until those are `enough_px`."""
-        shrink = min(1.0, self.config.longest_side / max(rgb.shape[:2]), enough_px / smallest_px)
+        shrink = min(1.0, enough_px / smallest_px)
         # Shrunk first: the grey conversion then has a small picture to go through.
         size = [max(1, round(side * shrink)) for side in rgb.shape[1::-1]]
         small = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)

@@ -71,3 +71,43 @@ def test_missing_camera_is_one_clear_error(name: str, capfd: pytest.CaptureFixtu
         open_frames(name)
     assert "\n" not in str(caught.value)
     assert capfd.readouterr().err == ""
+
+
+class FakeCapture:
+    """A camera that delivers three pictures, BGR, and is then unplugged."""
+
+    def __init__(self, number: int) -> None:
+        self.n_left = 3 if number == 0 else 0
+        self.is_released = False
+
+    def isOpened(self) -> bool:  # noqa: N802 - OpenCV's name
+        return self.n_left > 0
+
+    def get(self, _: int) -> float:
+        return 0.0
+
+    def grab(self) -> bool:
+        self.n_left -= 1
+        return self.n_left >= 0
+
+    def retrieve(self) -> tuple[bool, np.ndarray]:
+        return True, np.full((4, 6, 3), (1, 2, 3), np.uint8)
+
+    def release(self) -> None:
+        self.is_released = True
+
+
+def test_camera_frames_are_timed_and_its_end_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cv2, "VideoCapture", FakeCapture)
+    monkeypatch.setattr("sys.platform", "darwin")
+    with open_frames("camera:0") as source:
+        assert source.n_frames is None
+        assert np.isnan(source.fps)
+        with pytest.raises(InputError, match="stopped"):
+            list(source)
+    with open_frames("camera:0") as source:
+        stream = iter(source)
+        frames = [next(stream) for _ in range(3)]
+    assert frames[0].timestamp_s == 0
+    assert (np.diff([frame.timestamp_s for frame in frames]) > 0).all()
+    assert frames[0].rgb[0, 0].tolist() == [3, 2, 1]
