@@ -17,6 +17,8 @@ HARMONIC_HALF_WIDTH_HZ = 0.1
 """Power this close to the heart rate or its double is signal; both ends included."""
 MIN_QUALITY_S = 4.0
 """A shorter signal has too few beats to be told from noise."""
+MIN_PULSE_SHARE = 1e-5
+"""Least share of the signal's spread that is no drift; less is rounding (1e-7 in float32)."""
 WINDOW_S = 10.0
 """Windows in which the heart rate is taken as constant."""
 PULSE_BAND_HZ = (0.5, 4.0)
@@ -92,6 +94,8 @@ def window_qualities(
         return [0.0] * len(bounds)
     x = (pulse - pulse.mean()) / pulse.std()
     x = detrend(x, smoothness=smoothness_of_cutoff(0.3, fps=fps))
+    if x.std() < MIN_PULSE_SHARE:
+        return [0.0] * len(bounds)
     low_hz, high_hz = PULSE_BAND_HZ[0], min(PULSE_BAND_HZ[1], 0.45 * fps)
     beats_s = find_beats(bandpass(x, fps=fps, low_hz=low_hz, high_hz=high_hz, order=2), fps=fps)
     return [

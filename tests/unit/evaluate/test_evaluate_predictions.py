@@ -164,7 +164,9 @@ rows = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(row=rows, n=st.integers(0, 3))
 def test_any_table_reads_into_valid_rows_or_raises_input_error(tmp_path: Path, row, n) -> None:
     try:
@@ -175,7 +177,9 @@ def test_any_table_reads_into_valid_rows_or_raises_input_error(tmp_path: Path, r
     check(tmp_path / "p.parquet")
 
 
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(data=st.data())
 def test_any_damaged_file_reads_or_raises_input_error(tmp_path: Path, data) -> None:
     content = bytearray(written(tmp_path / "p.parquet").read_bytes())

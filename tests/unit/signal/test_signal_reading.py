@@ -1,5 +1,9 @@
+import warnings
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from physkit.core.errors import InputError
 from physkit.core.types import Pulse
@@ -105,3 +109,39 @@ def test_a_minute_of_contact_ppg_is_read_in_full(contact_ppg, ecg) -> None:
 def test_repeated_timestamps_are_refused() -> None:
     with pytest.raises(InputError, match="no increase at index 2"):
         read_pulse(Pulse(np.zeros(3), np.array([0.0, 1.0, 1.0])))
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    n=st.one_of(st.integers(0, 40), st.integers(200, 2000)),
+    step_s=st.sampled_from([0.004, 1 / 30, 0.05, 0.11, 0.7]),
+    jitter=st.floats(0, 0.95),
+    hidden=st.floats(0, 1),
+    kind=st.sampled_from(["noise", "pulse", "constant", "huge", "ramp"]),
+    single=st.booleans(),
+    seed=st.integers(0, 99),
+)
+def test_any_pulse_is_read_or_declined_with_a_reason(
+    n, step_s, jitter, hidden, kind, single, seed
+) -> None:
+    rng = np.random.default_rng(seed)
+    times_s = np.cumsum(step_s * (1 + jitter * rng.uniform(-1, 1, n)))
+    samples = {
+        "noise": rng.standard_normal(n),
+        "pulse": np.sin(2 * np.pi * 1.1 * times_s),
+        "constant": np.full(n, 0.1),
+        "huge": 1e30 * rng.standard_normal(n),
+        "ramp": times_s.copy(),
+    }[kind]
+    samples[rng.random(n) < hidden] = np.nan
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        reading = read_pulse(Pulse(samples.astype(np.float32) if single else samples, times_s))
+    assert 0 <= reading.signal_quality <= 1
+    if reading.heart_rate_bpm is None:
+        assert reading.warnings
+        assert reading.hrv is None
+        assert reading.respiration_rate_bpm is None
+    else:
+        assert 36 <= reading.heart_rate_bpm <= 198
+        assert kind in ("noise", "pulse", "huge")
