@@ -1,6 +1,7 @@
 """Video files by PyAV: true times, upright pictures, and no file read silently short."""
 
 import math
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +24,9 @@ STALLED_CLOCK_S = 1.0
 
 TEXT_ART = frozenset({"adf", "bin", "idf", "tty", "xbin"})
 """FFmpeg's demuxers that take any text for a picture drawn in characters."""
+
+MATROSKA_END = re.compile(r"(\d+):(\d+):(\d+(?:\.\d+)?)")
+"""Hours, minutes, seconds."""
 
 REPAIR = "re-encode it from the original, as in: ffmpeg -i original -c:v libx264 -crf 10 new.mp4"
 
@@ -119,7 +123,12 @@ class VideoFile(FrameSource):
         """Raises InputError when frames or seconds are missing that the container declares."""
         missing_s = 0.0
         if self._stream.frames and self._stream.average_rate:
-            missing_s = (self._stream.frames - n_packets) / float(self._stream.average_rate)
+            # Both must lack: edit lists hide frames that are there, AVI counts empty ones.
+            frame_s = 1 / float(self._stream.average_rate)
+            missing_s = min(
+                (self._stream.frames - n_packets) * frame_s,
+                self._stream.frames * frame_s - clock.end_s,
+            )
         declared_s = _declared_length_s(self._container, self._stream)
         if declared_s is not None:
             missing_s = max(missing_s, declared_s - clock.end_s)
@@ -234,17 +243,17 @@ def _check_index(stream: av.VideoStream, path: Path) -> None:
 def _declared_length_s(
     container: av.container.InputContainer, stream: av.VideoStream
 ) -> float | None:
-    """Length of the video in seconds as its container declares it; None where it does not."""
+    """Seconds from the first to the end of the last frame as declared; None where they are not."""
     if stream.duration is not None:
         return float(stream.duration * stream.time_base)
-    tag = stream.metadata.get("DURATION", "").split(":")  # Matroska: hours:minutes:seconds
-    try:
-        if len(tag) == 3:
-            return int(tag[0]) * 3600 + int(tag[1]) * 60 + float(tag[2])
-    except ValueError:
-        return None
+    # Matroska declares when the video ends, and it may begin late.
+    start_s = float((stream.start_time or 0) * stream.time_base)
+    end = MATROSKA_END.fullmatch(stream.metadata.get("DURATION", ""))
+    if end:
+        hours, minutes, seconds = (float(part) for part in end.groups())
+        return hours * 3600 + minutes * 60 + seconds - start_s
     if container.duration is not None and len(container.streams) == 1:
-        return float(container.duration / av.time_base)
+        return float(container.duration / av.time_base) - start_s
     return None
 
 

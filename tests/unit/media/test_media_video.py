@@ -80,6 +80,16 @@ def test_every_container_starts_at_zero_and_increases(
     np.testing.assert_allclose(times_s, np.arange(30) / 25, atol=1e-3)
 
 
+@pytest.mark.parametrize("name", ["late.mkv", "late.mp4", "late.ts"])
+def test_a_video_that_begins_late_is_whole(
+    make_video: MakeVideo, pictures: list[np.ndarray], tmp_path: Path, name: str
+) -> None:
+    late = [3 + index / 25 for index in range(30)]
+    frames = read(make_video(tmp_path / name, pictures, times_s=late))
+    assert len(frames) == 30
+    assert frames[0].timestamp_s == 0
+
+
 def test_avi_without_presentation_times_still_increases(
     make_video: MakeVideo, pictures: list[np.ndarray], tmp_path: Path
 ) -> None:
