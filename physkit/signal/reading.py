@@ -28,13 +28,15 @@ are the shortest recording whose rate was validated (Munoz et al. 2015)."""
 MIN_RUN_S = 4.0
 """A shorter unbroken piece has no line of its own in a spectrum and is left out."""
 MIN_BEATS_S = 20.0
-"""Shortest run whose beats give the rate: one misplaced foot shifts that of 10 s by 0.5 %."""
+"""Shortest run whose beats alone rate it: one misplaced foot shifts that of 10 s by 0.5 %."""
 MIN_QUALITY = 0.35
 """Signal quality under which a number would be an invention: 10 s of white or pink noise stay under
 it 97 times in 100, of brown or band-passed noise nearly 90, of 30 s 99 in 100; a pulse with as much
 broadband noise as signal passes 97 times in 100."""
 MIN_BEAT_QUALITY = 0.6
 """Signal quality from which single beats, and so their variability and breathing, are believed."""
+MIN_RATE_QUALITY = 0.9
+"""Signal quality from which beats give a better mean rate than the spectrum."""
 MIN_FPS = 8.0
 """Slower video cannot show the fastest heart rate and its shape."""
 DRIFT_HZ = 0.25
@@ -111,10 +113,8 @@ def read_pulse(
     longest = max(usable, key=lambda run: run.duration_s)
     believed = quality >= MIN_BEAT_QUALITY
     if not believed:
-        warnings += (
-            f"the pulse is weak: signal quality {quality:.2f}, so no single beats are read",
-        )
-    else:
+        warnings += (f"the pulse is weak: signal quality {quality:.2f}, so no beats are read",)
+    if quality >= MIN_RATE_QUALITY:
         rate_bpm = _refined(rate_bpm, usable)
     return PulseReading(
         heart_rate_bpm=rate_bpm,
@@ -181,18 +181,23 @@ def _spectrum(runs: list[_Run]) -> Spectrum:
 
 
 def _refined(rate_bpm: float, runs: list[_Run]) -> float:
-    """The mean rate of clean beats in long runs; `rate_bpm` itself where they are not so.
+    """The spectral rate of a clean pulse, corrected by its beats; `rate_bpm` where they disagree.
 
-    A spectrum's top is the most common rate, which respiratory arrhythmia pulls off the mean.
+    A spectrum's top is the most common rate, which arrhythmia and a swelling amplitude pull off the
+    mean; the beats of a short run suffer from its two end feet. So short runs take the mean of
+    both: over 10 s of synthetic pulse 0.32 bpm off, where the spectrum is 0.42 and the beats 0.36.
     """
-    beats = [find_beats(r.pulse, fps=r.fps) for r in runs if r.duration_s >= MIN_BEATS_S]
-    beats = [b for b in beats if b.shape[0] > 1]
+    beats = [b for r in runs if (b := find_beats(r.pulse, fps=r.fps)).shape[0] > 1]
     if not beats:
         return rate_bpm
     normal = np.concatenate([normal_intervals(b) for b in beats])
+    if normal.mean() < 0.9:
+        return rate_bpm
     beat_bpm = 60 / float(np.concatenate([np.diff(b) for b in beats])[normal].mean())
-    agrees = abs(beat_bpm - rate_bpm) <= 0.1 * rate_bpm
-    return beat_bpm if agrees and normal.mean() >= 0.9 else rate_bpm
+    if abs(beat_bpm - rate_bpm) > 0.1 * rate_bpm:
+        return rate_bpm
+    is_long = max(run.duration_s for run in runs) >= MIN_BEATS_S
+    return beat_bpm if is_long else (beat_bpm + rate_bpm) / 2
 
 
 def _snr_db(runs: list[_Run], rate_bpm: float) -> float | None:
