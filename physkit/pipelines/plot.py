@@ -70,7 +70,7 @@ def _draw_waveform(axes: Axes, pulse: Pulse) -> None:
         times_s, 0, 1, where=unseen, transform=whole_height, color=UNSEEN_COLOUR, linewidth=0
     )
     axes.set(xlabel="time (s); grey: no face seen", ylabel="pulse (unitless)")
-    axes.legend(loc="upper right", frameon=False, ncols=2)
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), frameon=False, ncols=2)
 
 
 def _in_heart_band(pulse: Pulse) -> list[Pulse]:
