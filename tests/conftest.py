@@ -8,8 +8,16 @@ from jaxtyping import install_import_hook
 
 # Annotated shapes are checked in every test; modules that torch.compile traces are not hooked.
 install_import_hook(
-    ["physkit.core", "physkit.signal", "physkit.evaluate", "physkit.media", "physkit.face"],
-    "beartype.beartype",
+    [
+        "physkit.core",
+        "physkit.evaluate",
+        "physkit.face",
+        "physkit.media",
+        "physkit.models.classical",
+        "physkit.signal",
+        "physkit.synth",
+    ],
+    "shape_checks.checked",
 )
 
 REPOSITORY = Path(__file__).parents[1]
