@@ -33,6 +33,8 @@ class Command:
     """Name of the function from config to result."""
     summary: str
     """One line for --help."""
+    positional: bool = True
+    """Whether required options are given by their place instead of by name."""
 
 
 COMMANDS = {
@@ -47,6 +49,7 @@ COMMANDS = {
         "ScoreConfig",
         "run",
         "metrics of a predictions file from anywhere, by a named protocol",
+        positional=False,
     ),
     "bench step": Command(
         "physkit.pipelines.bench.step",
@@ -189,7 +192,7 @@ def _parser(name: str, command: Command, config_class: type) -> ArgumentParser:
     )
     parser.add_argument("--config", action="config", help="Options as a YAML file.")
     parser.add_argument("--json", action="store_true", help="Print one JSON object.")
-    parser.add_class_arguments(config_class, as_positional=True)
+    parser.add_class_arguments(config_class, as_positional=command.positional)
     return parser
 
 

@@ -67,9 +67,10 @@ class PulseStream:
         return item.segment != self._segment or item.timestamp_s - last_s > MAX_GAP_S
 
     def _is_settled(self) -> bool:
-        """Whether the state is, or all that settles it is pending."""
-        span_s = self._pending_times_s[-1] - self._pending_times_s[0]
-        return self._state is not None or span_s >= self._model.warmup_s
+        """Whether the state is, or all that settles it is pending: two frames tell a duration."""
+        times_s = self._pending_times_s
+        is_ready = len(times_s) > 1 and times_s[-1] - times_s[0] >= self._model.warmup_s
+        return self._state is not None or is_ready
 
     def _close(self) -> None:
         """Ends the stretch: the samples still owed are asked for."""

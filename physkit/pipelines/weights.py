@@ -28,8 +28,9 @@ class ImportConfig:
 
     source: str
     """Released weights file, such as FacePhys.weights.h5."""
-    out: str
-    """Safetensors file to write."""
+    out: str | None = None
+    """Safetensors file to write; by default the source's name with the ending .safetensors, in the
+    current folder."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,8 @@ def import_weights(config: ImportConfig) -> WeightsFile:
     from physkit.weights.file import WeightsCard, save_weights, sha256
     from physkit.weights.load import load_model, read_any_weights
 
-    source, out = Path(config.source), Path(config.out)
+    source = Path(config.source)
+    out = Path(config.out or source.name.split(".")[0] + ".safetensors")
     if out.suffix != ".safetensors":
         raise InputError(f"{out}: the name of our weights files ends in .safetensors; change --out")
     card, _ = read_any_weights(source)

@@ -1,0 +1,1 @@
+"""`physkit bench`: speed of this machine's runtimes, side by side in one run."""

@@ -1,0 +1,86 @@
+"""The published FacePhys files as one-frame runtimes, called the way their users call them."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from physkit.core.errors import InputError, MissingExtraError
+from physkit.weights.released import arrays_from_state, read_state
+
+Clip = Float[np.ndarray, "t h w 3"]
+DT_S = 1 / 30
+
+
+def released_onnx(folder: Path, clip: Clip, threads: int) -> Callable[[], None]:
+    """One pass of `model.onnx` over `clip` in ONNX Runtime, its states fed back every frame.
+
+    Raises InputError for a file that is missing or not such a model, MissingExtraError without
+    ONNX Runtime.
+    """
+    try:
+        import onnxruntime
+        from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidProtobuf
+    except ModuleNotFoundError as error:
+        raise _missing(error, "onnx") from error
+    path = _existing(folder / "model.onnx")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, ["CPUExecutionProvider"])
+    except (Fail, InvalidProtobuf) as error:
+        raise InputError(f"{path}: not an ONNX model; download it again") from error
+    names = [entry.name for entry in session.get_inputs()]
+    dt_s = np.full(1, DT_S, dtype=np.float32)
+    first_states = arrays_from_state(read_state(folder / "state.gz"))
+
+    def run() -> None:
+        states = first_states
+        for frame in clip:
+            inputs = [frame[None, None], dt_s, *states]
+            _, *states = session.run(None, dict(zip(names, inputs, strict=True)))
+
+    return run
+
+
+def released_litert(folder: Path, clip: Clip, threads: int) -> Callable[[], None]:
+    """One pass of `model.tflite` over `clip` in LiteRT, its states fed back every frame.
+
+    Raises InputError for a file that is missing or not such a model, MissingExtraError without
+    LiteRT.
+    """
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+    except ModuleNotFoundError as error:
+        raise _missing(error, "litert") from error
+    path = _existing(folder / "model.tflite")
+    try:
+        interpreter = Interpreter(str(path), num_threads=threads)
+    except ValueError as error:
+        raise InputError(f"{path}: not a LiteRT model; download it again") from error
+    interpreter.allocate_tensors()
+    inputs = [entry["index"] for entry in interpreter.get_input_details()]
+    outputs = [entry["index"] for entry in interpreter.get_output_details()]
+    dt_s = np.full(1, DT_S, dtype=np.float32)
+    first_states = arrays_from_state(read_state(folder / "state.gz"))
+
+    def run() -> None:
+        states = first_states
+        for frame in clip:
+            for index, value in zip(inputs, [frame[None, None], dt_s, *states], strict=True):
+                interpreter.set_tensor(index, value)
+            interpreter.invoke()
+            _, *states = [interpreter.get_tensor(index) for index in outputs]
+
+    return run
+
+
+def _existing(path: Path) -> Path:
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; give the folder of FacePhys-Release")
+    return path
+
+
+def _missing(error: ModuleNotFoundError, extra: str) -> MissingExtraError:
+    return MissingExtraError(f"needs the package '{error.name}': pip install 'physkit[{extra}]'")

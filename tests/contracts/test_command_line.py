@@ -1,0 +1,112 @@
+"""The contract of every command: documented options, quick help, one line and status 2."""
+
+import dataclasses
+import importlib
+import json
+import re
+import subprocess
+import sys
+import time
+
+import pytest
+
+from physkit.cli import COMMANDS, main
+
+HEAVY = ("torch", "numpy", "scipy", "cv2", "av", "matplotlib", "pyarrow", "jsonargparse")
+
+
+def physkit(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "physkit.cli", *words], capture_output=True, text=True, check=False
+    )
+
+
+def test_help_answers_in_under_a_second_and_names_every_command() -> None:
+    durations_s = []
+    for _ in range(3):
+        start = time.perf_counter()
+        answer = physkit("--help")
+        durations_s.append(time.perf_counter() - start)
+    assert answer.returncode == 0
+    assert all(name in answer.stdout for name in COMMANDS)
+    assert min(durations_s) < 1.0
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from physkit.cli import main; main(['--help']); "
+        f"print([m for m in {HEAVY} if m in sys.modules])"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert answer.stdout.splitlines()[-1] == "[]", answer.stderr
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_of_every_command_is_documented(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = COMMANDS[name]
+    config = getattr(importlib.import_module(command.module), command.config)
+    assert dataclasses.fields(config) is not None
+    assert config.__dataclass_params__.frozen
+    with pytest.raises(SystemExit) as stopped:
+        main([*name.split(), "--help"])
+    assert stopped.value.code == 0
+    shown = capsys.readouterr().out
+    for field in dataclasses.fields(config):
+        described = re.search(
+            rf"^  (--)?{field.name} [^\n]*(\n {{10,}}[^\n]*)*", shown, re.MULTILINE
+        )
+        assert described, f"{name} --help is silent on {field.name}"
+        words = described.group().split("(")[0].split()
+        assert len(words) > 3, f"{name} --help says nothing of {field.name}"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["predikt", "x.mp4"], "unknown command 'predikt': did you mean 'predict'"),
+        (["weights", "pul"], "unknown weights command 'pul': did you mean 'pull'"),
+        (["predict"], "predict: "),
+        (["predict", "x.mp4", "--no_such", "1"], "no_such"),
+        (["predict", "x.mp4", "--fps", "fast"], "fps"),
+        (["predict", "absent.mp4"], "absent.mp4: no such file"),
+        (["predict", "absent.mp4", "--model", "facefys"], "did you mean 'facephys'"),
+        (["predict", "absent.mp4", "--runtime", "onyx"], "unknown runtime 'onyx'"),
+        (["predict", "absent.mp4", "--detector", "har"], "did you mean 'haar'"),
+        (["predict", "camera:0"], "give --duration_s"),
+        (["score", "--predictions", "absent.parquet"], "absent.parquet"),
+        (["weights", "pull", "nothing"], "unknown weights 'nothing'"),
+    ],
+)
+def test_bad_usage_is_one_line_and_status_2(
+    words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == 2
+    answer = capsys.readouterr()
+    assert answer.out == ""
+    assert message in answer.err
+    assert len(answer.err.strip().splitlines()) == 1
+
+
+def test_options_can_come_from_yaml(tmp_path: object, capsys: pytest.CaptureFixture[str]) -> None:
+    config = f"{tmp_path}/options.yaml"
+    with open(config, "w", encoding="utf-8") as file:
+        file.write("input: absent.mp4\nmodel: pos\n")
+    assert main(["predict", "--config", config]) == 2
+    assert "absent.mp4" in capsys.readouterr().err
+
+
+def test_doctor_and_weights_speak_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "--json"]) == 0
+    checks = json.loads(capsys.readouterr().out)["checks"]
+    assert {"physkit", "device cpu", "model facephys"} <= {check["name"] for check in checks}
+    assert main(["weights", "list", "--json"]) == 0
+    assert {row["name"] for row in json.loads(capsys.readouterr().out)["weights"]} >= {"facephys"}
+
+
+def test_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.strip()[0].isdigit()

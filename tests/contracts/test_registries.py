@@ -1,0 +1,63 @@
+"""Walks the registries, so that an addition is tested without anyone remembering."""
+
+import inspect
+
+import pytest
+import torch
+
+from physkit.core.registry import Registry
+from physkit.face.detect import DETECTORS
+from physkit.models import MODELS
+from physkit.nn.streaming import PulseModel
+from physkit.ops import ssm_scan, temporal_norm
+from physkit.pipelines.predict import PredictConfig
+from physkit.pipelines.score import ScoreConfig
+
+REGISTRIES = [MODELS, DETECTORS, ssm_scan.BACKENDS, temporal_norm.BACKENDS]
+
+
+def entries(registries: list[Registry]) -> list[tuple[Registry, str]]:
+    return [(registry, name) for registry in registries for name in registry]
+
+
+@pytest.mark.parametrize(("registry", "name"), entries(REGISTRIES))
+def test_every_entry_can_be_imported_and_says_what_it_is(registry: Registry, name: str) -> None:
+    assert inspect.getdoc(registry[name])
+
+
+@pytest.mark.parametrize("name", list(MODELS))
+def test_every_model_keeps_the_streaming_protocol(name: str) -> None:
+    model = MODELS[name]().eval()
+    assert isinstance(model, PulseModel)
+    torch.manual_seed(0)
+    clip, dt_s = torch.rand(2, 90, 36, 36, 3), torch.empty(2, 90).uniform_(0.02, 0.06)
+    with torch.inference_mode():
+        pulse, state = model(clip, dt_s)
+        whole = torch.cat([pulse, model.finish(state)], dim=1)
+        pieces, state = [], model.init_state(2)
+        for start in range(0, 90, 40):
+            pulse, state = model(clip[:, start : start + 40], dt_s[:, start : start + 40], state)
+            pieces.append(pulse)
+        pieces.append(model.finish(state))
+    assert whole.shape == (2, 90)
+    torch.testing.assert_close(torch.cat(pieces, dim=1), whole, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", list(ssm_scan.BACKENDS))
+def test_backends_of_an_op_share_one_signature(name: str) -> None:
+    expected = list(inspect.signature(ssm_scan.BACKENDS["reference"]).parameters)
+    assert len(inspect.signature(ssm_scan.BACKENDS[name]).parameters) == len(expected)
+
+
+def test_help_names_every_model_and_detector() -> None:
+    source = inspect.getsource(PredictConfig)
+    for name in (*MODELS, *DETECTORS):
+        assert name in source
+
+
+def test_help_names_every_protocol() -> None:
+    from physkit.evaluate.protocols import PROTOCOLS
+
+    source = inspect.getsource(ScoreConfig)
+    for name in PROTOCOLS:
+        assert name in source
