@@ -1,0 +1,48 @@
+"""Videos made on the spot, from pictures and from real clips."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+TICKS_PER_S = 12800
+
+
+def write_video(
+    path: Path,
+    pictures: Iterable[np.ndarray],
+    *,
+    times_s: Sequence[float] | None = None,
+    codec: str = "libx264",
+    pixels: str = "yuv420p",
+    rotation_degrees: float | None = None,
+    options: dict[str, str] | None = None,
+    codec_options: dict[str, str] | None = None,
+) -> Path:
+    """Encodes RGB pictures as they come, at 25 Hz or at the given times."""
+    with av.open(str(path), "w", options=options or {}) as container:
+        stream = container.add_stream(codec, rate=25, options=codec_options or {})
+        stream.pix_fmt = pixels
+        if rotation_degrees is not None:
+            stream.set_display_rotation(rotation_degrees)
+        if times_s is not None:
+            stream.codec_context.time_base = Fraction(1, TICKS_PER_S)
+        for index, picture in enumerate(pictures):
+            if index == 0:
+                stream.height, stream.width = picture.shape[:2]
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+            frame = frame.reformat(format=pixels, dst_colorspace="itu601")
+            frame.time_base = Fraction(1, 25) if times_s is None else Fraction(1, TICKS_PER_S)
+            frame.pts = index if times_s is None else round(times_s[index] * TICKS_PER_S)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+def stored_pictures(path: Path) -> Iterator[np.ndarray]:
+    """The RGB pictures of a video as they are stored, not turned upright."""
+    with av.open(str(path)) as container:
+        for frame in container.decode(video=0):
+            yield frame.to_ndarray(format="rgb24")
