@@ -58,8 +58,12 @@ class FacePhysState(NamedTuple):
     head: tuple[SSMState, ...]
 
 
-class NHWCConv2d(nn.Conv2d):
-    """A convolution of (.. h w c) tensors; the layout in memory is the fast one on CPUs."""
+class Conv2d(nn.Conv2d):
+    """A convolution over the last three dimensions of frames with any leading ones.
+
+    Frames are (.. c h w) everywhere in the network, and channels last in memory, which is the
+    fast order on CPUs and the one in which a linear layer over channels needs no copy.
+    """
 
     def __init__(
         self, channels: int, kernel_size: int, *, stride: int = 1, padding: int = 0
@@ -67,9 +71,11 @@ class NHWCConv2d(nn.Conv2d):
         super().__init__(channels, channels, kernel_size, stride=stride, padding=padding)
         self.weight.data = self.weight.data.contiguous(memory_format=torch.channels_last)
 
-    def forward(self, x: Float[Tensor, "*b h w c"]) -> Float[Tensor, "*b h2 w2 c"]:
-        y = super().forward(x.flatten(0, -4).permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
-        return y.reshape(*x.shape[:-3], *y.shape[1:])
+    def forward(self, x: Float[Tensor, "*b c h w"]) -> Float[Tensor, "*b c h2 w2"]:
+        if x.dim() == 4:
+            return super().forward(x)
+        y = super().forward(x.flatten(0, -4))
+        return y.view(*x.shape[:-3], *y.shape[1:])
 
 
 class SSConv(nn.Module):
@@ -79,31 +85,31 @@ class SSConv(nn.Module):
         super().__init__()
         scan = "reference" if backend == "reference" else "scan"
         self.norm = TemporalNorm(height, width, channels, backend=scan)
-        self.conv_in = NHWCConv2d(channels, 3, padding=1)
+        self.conv_in = Conv2d(channels, 3, padding=1)
         self.expand = nn.Linear(channels, 2 * channels)
         self.ssm = SSM(2 * channels, d_state, channels // 8, backend=backend)
         self.steer = nn.Linear(2 * channels, channels, bias=False)
-        self.conv_out = NHWCConv2d(channels, 3, padding=1)
+        self.conv_out = Conv2d(channels, 3, padding=1)
 
     def init_state(self, batch_size: int) -> SSConvState:
         """The learned state before the first frame."""
         return SSConvState(self.ssm.init_state(batch_size), self.norm.init_state(batch_size))
 
     def step(
-        self, x: Float[Tensor, "b h w c"], dt_s: Float[Tensor, "b"], state: SSConvState
-    ) -> tuple[Float[Tensor, "b h w c"], SSConvState]:
+        self, x: Float[Tensor, "b c h w"], dt_s: Float[Tensor, "b"], state: SSConvState
+    ) -> tuple[Float[Tensor, "b c h w"], SSConvState]:
         """One frame."""
         return self._run(x, dt_s, state, self.norm.step, self.ssm.step)
 
     def forward(
-        self, x: Float[Tensor, "b t h w c"], dt_s: Float[Tensor, "b t"], state: SSConvState
-    ) -> tuple[Float[Tensor, "b t h w c"], SSConvState]:
+        self, x: Float[Tensor, "b t c h w"], dt_s: Float[Tensor, "b t"], state: SSConvState
+    ) -> tuple[Float[Tensor, "b t c h w"], SSConvState]:
         """A clip."""
         return self._run(x, dt_s, state, self.norm, self.ssm)
 
     def _run(
         self,
-        x: Float[Tensor, "*b h w c"],
+        x: Float[Tensor, "*b c h w"],
         dt_s: Float[Tensor, "*b"],
         state: SSConvState,
         norm: Callable[..., tuple[Tensor, TemporalNormState]],
@@ -111,9 +117,10 @@ class SSConv(nn.Module):
     ) -> tuple[Tensor, SSConvState]:
         normed, norm_state = norm(x, dt_s, state.norm)
         # Fresh outputs that nothing else reads, so relu6 may overwrite them.
-        summary = F.relu6(self.expand(self.conv_in(normed)), inplace=True).mean(dim=(-3, -2))
+        wide = self.expand(self.conv_in(normed).movedim(-3, -1))
+        summary = F.relu6(wide, inplace=True).mean(dim=(-3, -2))
         steer, ssm_state = ssm(summary, dt_s, state.ssm)
-        steered = self.conv_out(normed + self.steer(steer)[..., None, None, :])
+        steered = self.conv_out(normed + self.steer(steer)[..., None, None])
         return F.relu6(steered, inplace=True), SSConvState(ssm_state, norm_state)
 
 
@@ -129,10 +136,10 @@ class Block(nn.Module):
         self.convs: Iterable[SSConv] = nn.ModuleList(  # type: ignore[assignment]
             SSConv(height, width, channels, config.d_state, backend) for _ in range(CONVS_A_BLOCK)
         )
-        self.downsample = NHWCConv2d(channels, 2, stride=2)
-        self.padding = (0, 0, 0, width % 2, 0, height % 2)  # right and bottom, where odd
+        self.downsample = Conv2d(channels, 2, stride=2)
+        self.padding = (0, width % 2, 0, height % 2)  # right and bottom, where odd
 
-    def halve(self, x: Float[Tensor, "*b h w c"]) -> Float[Tensor, "*b h2 w2 c"]:
+    def halve(self, x: Float[Tensor, "*b c h w"]) -> Float[Tensor, "*b c h2 w2"]:
         """Half the rows and columns, rounded up."""
         out: Tensor = self.downsample(F.pad(x, self.padding) if any(self.padding) else x)
         return out
@@ -189,20 +196,21 @@ class FacePhys(PulseModel[FacePhysState]):
 
     def _run(
         self,
-        x: Float[Tensor, "*b h w 3"],
+        frames: Float[Tensor, "*b h w 3"],
         dt_s: Float[Tensor, "*b"],
         state: FacePhysState,
         run_conv: Callable[..., tuple[Tensor, SSConvState]],
         run_ssm: Callable[..., tuple[Tensor, SSMState]],
     ) -> tuple[Float[Tensor, "*b"], FacePhysState]:
         states, convs, head = iter(state.convs), [], []
+        x = frames.movedim(-1, -3)
         for block in self.blocks:
-            x = residual = block.project(x)
+            x = residual = block.project(x.movedim(-3, -1)).movedim(-1, -3)
             for conv in block.convs:
                 x, conv_state = run_conv(conv, x, dt_s, next(states))
                 convs.append(conv_state)
             x = block.halve(x + residual)
-        y = self.head_in(x.mean(dim=(-3, -2)))
+        y = self.head_in(x.mean(dim=(-2, -1)))
         for ssm, before in zip(self.head, state.head, strict=True):
             y, ssm_state = run_ssm(ssm, y, dt_s, before)
             head.append(ssm_state)

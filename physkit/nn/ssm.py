@@ -73,10 +73,10 @@ class SSM(nn.Module):
         rows = torch.cat([state.rows[:, 1:], new_row[:, None]], dim=1)
         mixed = F.relu6((rows * self.conv_weight).sum(dim=1) + self.conv_bias)
         x, b_in, c_out = self._split(mixed)
-        y_real, y_imag, real, imag = ssm_step(
+        y, real, imag = ssm_step(
             x, self._delta(dt, dt_s), *self._poles(), b_in, c_out, state.real, state.imag
         )
-        return self._read_out(x, y_real, y_imag, gate), SSMState(real, imag, rows)
+        return self._read_out(x, y, gate), SSMState(real, imag, rows)
 
     def forward(
         self, u: Float[Tensor, "b t d"], dt_s: Float[Tensor, "b t"], state: SSMState
@@ -91,10 +91,10 @@ class SSM(nn.Module):
             groups=rows.shape[-1],
         )
         x, b_in, c_out = self._split(F.relu6(rearrange(mixed, "b c t -> b t c")))
-        y_real, y_imag, real, imag = self.op(
+        y, real, imag = self.op(
             x, self._delta(dt, dt_s), *self._poles(), b_in, c_out, state.real, state.imag
         )
-        y = self._read_out(x, y_real, y_imag, gate)
+        y = self._read_out(x, y, gate)
         return y, SSMState(real, imag, rows[:, -CONV_WIDTH:])
 
     def _project(self, u: Tensor) -> tuple[Tensor, ...]:
@@ -115,9 +115,10 @@ class SSM(nn.Module):
     def _poles(self) -> tuple[Tensor, Tensor]:
         return -self.a_log_real.exp(), self.a_imag
 
-    def _read_out(self, x: Tensor, y_real: Tensor, y_imag: Tensor, gate: Tensor) -> Tensor:
-        y_real = torch.addcmul(y_real, x, self.skip[::2, None])
-        y = torch.stack([y_real, y_imag], dim=-2).flatten(-3)
-        y = F.rms_norm(y * F.relu6(gate), (2 * self.d_inner,), self.norm_weight, NORM_EPS)
+    def _read_out(self, x: Tensor, y: Tensor, gate: Tensor) -> Tensor:
+        y[..., 0, :].addcmul_(x, self.skip[::2, None])  # y is fresh, and nothing else reads it
+        y = F.rms_norm(
+            y.flatten(-3) * F.relu6(gate), (2 * self.d_inner,), self.norm_weight, NORM_EPS
+        )
         out: Tensor = self.out_proj(y)
         return out

@@ -1,5 +1,6 @@
 """TemporalNorm as a layer: parameters, learned initial statistics, clip and one-frame forms."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -39,17 +40,24 @@ class TemporalNorm(nn.Module):
         )
 
     def step(
-        self, x: Float[Tensor, "b h w c"], dt_s: Float[Tensor, "b"], state: TemporalNormState
-    ) -> tuple[Float[Tensor, "b h w c"], TemporalNormState]:
+        self, x: Float[Tensor, "b c h w"], dt_s: Float[Tensor, "b"], state: TemporalNormState
+    ) -> tuple[Float[Tensor, "b c h w"], TemporalNormState]:
         """One frame."""
-        half_life_s = self.log_half_life.exp()
-        y, mean, var = temporal_norm_step(x, dt_s, half_life_s, self.gamma, self.beta, *state)
-        return y, TemporalNormState(mean, var)
+        return self._run(temporal_norm_step, x, dt_s, state)
 
     def forward(
-        self, x: Float[Tensor, "b t h w c"], dt_s: Float[Tensor, "b t"], state: TemporalNormState
-    ) -> tuple[Float[Tensor, "b t h w c"], TemporalNormState]:
+        self, x: Float[Tensor, "b t c h w"], dt_s: Float[Tensor, "b t"], state: TemporalNormState
+    ) -> tuple[Float[Tensor, "b t c h w"], TemporalNormState]:
         """A clip."""
-        half_life_s = self.log_half_life.exp()
-        y, mean, var = self.op(x, dt_s, half_life_s, self.gamma, self.beta, *state)
-        return y, TemporalNormState(mean, var)
+        return self._run(self.op, x, dt_s, state)
+
+    def _run(
+        self,
+        op: Callable[..., tuple[Tensor, ...]],
+        x: Tensor,
+        dt_s: Tensor,
+        state: TemporalNormState,
+    ) -> tuple[Tensor, TemporalNormState]:
+        before = (z.movedim(-1, -3) for z in state)
+        y, mean, var = op(x, dt_s, self.log_half_life.exp(), self.gamma, self.beta, *before)
+        return y, TemporalNormState(mean.movedim(-3, -1), var.movedim(-3, -1))

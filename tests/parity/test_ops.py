@@ -13,13 +13,13 @@ def temporal_norm_inputs(t: int, *, c: int = 3, h: int = 2, w: int = 3) -> list[
     g = torch.Generator().manual_seed(t)
     rand = lambda *shape: torch.rand(*shape, generator=g, dtype=torch.float64)  # noqa: E731
     inputs = [
-        torch.randn(2, t, h, w, c, generator=g, dtype=torch.float64),
+        torch.randn(2, t, c, h, w, generator=g, dtype=torch.float64),
         0.01 + 0.08 * rand(2, t),
         0.2 + 3 * rand(c),
         1 + rand(c),
         rand(c),
-        rand(2, h, w, c),
-        0.05 + rand(2, h, w, c),
+        rand(2, c, h, w),
+        0.05 + rand(2, c, h, w),
     ]
     return [x.requires_grad_() for x in inputs]
 

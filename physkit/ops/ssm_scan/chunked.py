@@ -48,8 +48,8 @@ def ssm_scan(
     c_out: Float[Tensor, "b t d"],
     real0: Float[Tensor, "b h p d"],
     imag0: Float[Tensor, "b h p d"],
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """A clip: y_real and y_imag (b t h p), then the state (b h p d) after its last frame."""
+) -> tuple[Tensor, Tensor, Tensor]:
+    """A clip: y (b t h 2 p), then the state (b h p d) after its last frame."""
     length = x.shape[1]
     n_chunks = -(-length // CHUNK_LENGTH)
     chunk = -(-length // n_chunks)
@@ -83,4 +83,4 @@ def ssm_scan(
     last = rearrange(borders[:, -1], "b h k p d -> b h p k d")
     turn_cos, turn_sin = (repeat(z[:, -1], "b h -> b h 1") for z in (cos, sin))
     real, imag = _rotate(last, turn_cos, turn_sin).unbind(-2)
-    return y[..., 0, :], y[..., 1, :], real, imag
+    return y, real, imag

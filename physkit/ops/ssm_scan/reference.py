@@ -14,18 +14,17 @@ def ssm_step(
     c_out: Float[Tensor, "b n"],
     real: Float[Tensor, "b h p n"],
     imag: Float[Tensor, "b h p n"],
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """One sample: y_real and y_imag (b h p), then the state (b h p n) that includes it."""
-    phase = delta * a_imag
-    decay = torch.exp(delta * a_real)
-    decay_real = (decay * torch.cos(phase))[..., None, None]
-    decay_imag = (decay * torch.sin(phase))[..., None, None]
-    drive = (delta[..., None] * x)[..., None]
-    turned = torch.addcmul(real * decay_real, imag, decay_imag, value=-1)
-    imag = torch.addcmul(real * decay_imag, imag, decay_real)
-    real = torch.addcmul(turned, drive, b_in[:, None, None])
-    c_column = c_out[:, None, :, None]
-    return (real @ c_column).squeeze(-1), (imag @ c_column).squeeze(-1), real, imag
+) -> tuple[Tensor, Tensor, Tensor]:
+    """One sample: y (b h 2 p, real and imaginary part), then the state that includes it."""
+    delta, x = delta[..., None, None], x[..., None]
+    decay, phase = torch.exp(delta * a_real[:, None, None]), delta * a_imag[:, None, None]
+    cos, sin = decay * phase.cos(), decay * phase.sin()
+    turned = torch.addcmul(real * cos, imag, sin, value=-1)
+    imag = torch.addcmul(real * sin, imag, cos)
+    real = torch.addcmul(turned, delta * x, b_in[:, None, None])
+    # One matrix-vector product over all heads: a batched one costs a call for each head.
+    y = torch.bmm(torch.stack([real, imag], dim=2).flatten(1, 3), c_out[..., None])
+    return y.view(*x.shape[:2], 2, -1), real, imag
 
 
 def ssm_scan(
@@ -37,13 +36,12 @@ def ssm_scan(
     c_out: Float[Tensor, "b t n"],
     real0: Float[Tensor, "b h p n"],
     imag0: Float[Tensor, "b h p n"],
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """A clip: y_real and y_imag (b t h p), then the state (b h p n) after its last frame."""
-    y_real, y_imag, real, imag = [], [], real0, imag0
+) -> tuple[Tensor, Tensor, Tensor]:
+    """A clip: y (b t h 2 p), then the state (b h p n) after its last frame."""
+    out, real, imag = [], real0, imag0
     for t in range(x.shape[1]):
-        y_re, y_im, real, imag = ssm_step(
+        y, real, imag = ssm_step(
             x[:, t], delta[:, t], a_real, a_imag, b_in[:, t], c_out[:, t], real, imag
         )
-        y_real.append(y_re)
-        y_imag.append(y_im)
-    return torch.stack(y_real, dim=1), torch.stack(y_imag, dim=1), real, imag
+        out.append(y)
+    return torch.stack(out, dim=1), real, imag

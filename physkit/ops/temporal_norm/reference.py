@@ -8,37 +8,38 @@ LN2 = 0.6931  # the published constant; more digits would be another function
 EPS = 1e-5
 
 
-def retention(dt_s: Float[Tensor, "*bt"], half_life_s: Float[Tensor, "c"]) -> Tensor:
-    """Share of the running statistics that survives `dt_s` seconds: (*bt, c) in [0, 1)."""
-    return (1 - LN2 * dt_s[..., None] / half_life_s).clamp(min=0)
+def new_share(dt_s: Float[Tensor, "*bt"], half_life_s: Float[Tensor, "c"]) -> Tensor:
+    """Weight of a frame in the running statistics that include it: (*bt, c) in (0, 1]."""
+    return (LN2 * dt_s[..., None] / half_life_s).clamp(max=1)
 
 
 def temporal_norm_step(
-    x: Float[Tensor, "b h w c"],
+    x: Float[Tensor, "b c h w"],
     dt_s: Float[Tensor, "b"],
     half_life_s: Float[Tensor, "c"],
     gamma: Float[Tensor, "c"],
     beta: Float[Tensor, "c"],
-    mean: Float[Tensor, "b h w c"],
-    var: Float[Tensor, "b h w c"],
+    mean: Float[Tensor, "b c h w"],
+    var: Float[Tensor, "b c h w"],
 ) -> tuple[Tensor, Tensor, Tensor]:
     """One frame standardised, with the mean and variance that include it."""
-    keep = retention(dt_s, half_life_s)[:, None, None, :]
-    mean = torch.lerp(x, mean, keep)
+    take = new_share(dt_s, half_life_s)[..., None, None]
+    mean = torch.lerp(mean, x, take)
     centred = x - mean
-    var = torch.lerp(centred.square(), var, keep)
-    return torch.addcmul(beta, centred * torch.rsqrt(var + EPS), gamma), mean, var
+    var = torch.lerp(var, centred.square(), take)
+    scaled = centred * gamma[:, None, None]
+    return torch.addcdiv(beta[:, None, None], scaled, (var + EPS).sqrt_()), mean, var
 
 
 def temporal_norm(
-    x: Float[Tensor, "b t h w c"],
+    x: Float[Tensor, "b t c h w"],
     dt_s: Float[Tensor, "b t"],
     half_life_s: Float[Tensor, "c"],
     gamma: Float[Tensor, "c"],
     beta: Float[Tensor, "c"],
-    mean0: Float[Tensor, "b h w c"],
-    var0: Float[Tensor, "b h w c"],
-) -> tuple[Float[Tensor, "b t h w c"], Float[Tensor, "b h w c"], Float[Tensor, "b h w c"]]:
+    mean0: Float[Tensor, "b c h w"],
+    var0: Float[Tensor, "b c h w"],
+) -> tuple[Float[Tensor, "b t c h w"], Float[Tensor, "b c h w"], Float[Tensor, "b c h w"]]:
     """A clip standardised causally: y, and the mean and variance after its last frame."""
     out, mean, var = [], mean0, var0
     for t in range(x.shape[1]):

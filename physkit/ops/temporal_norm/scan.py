@@ -6,29 +6,29 @@ from jaxtyping import Float
 from torch import Tensor
 
 from physkit.ops.linear_scan import linear_scan
-from physkit.ops.temporal_norm.reference import EPS, retention
+from physkit.ops.temporal_norm.reference import EPS, new_share
 
 
 def temporal_norm(
-    x: Float[Tensor, "b t h w c"],
+    x: Float[Tensor, "b t c h w"],
     dt_s: Float[Tensor, "b t"],
     half_life_s: Float[Tensor, "c"],
     gamma: Float[Tensor, "c"],
     beta: Float[Tensor, "c"],
-    mean0: Float[Tensor, "b h w c"],
-    var0: Float[Tensor, "b h w c"],
-) -> tuple[Float[Tensor, "b t h w c"], Float[Tensor, "b h w c"], Float[Tensor, "b h w c"]]:
+    mean0: Float[Tensor, "b c h w"],
+    var0: Float[Tensor, "b c h w"],
+) -> tuple[Float[Tensor, "b t c h w"], Float[Tensor, "b c h w"], Float[Tensor, "b c h w"]]:
     """A clip standardised causally: y, and the mean and variance after its last frame."""
-    height = x.shape[2]
-    flat = rearrange(x, "b t h w c -> b t (h w) c")
-    keep = retention(dt_s, half_life_s)[:, :, None]
-    take = 1 - keep
-    mean = linear_scan(keep, take * flat, rearrange(mean0, "b h w c -> b (h w) c"))
+    height = x.shape[-2]
+    flat = rearrange(x, "b t c h w -> b t (h w) c")
+    take = new_share(dt_s, half_life_s)[:, :, None]
+    keep = 1 - take
+    mean = linear_scan(keep, take * flat, rearrange(mean0, "b c h w -> b (h w) c"))
     centred = flat - mean
-    var = linear_scan(keep, centred.square() * take, rearrange(var0, "b h w c -> b (h w) c"))
+    var = linear_scan(keep, centred.square() * take, rearrange(var0, "b c h w -> b (h w) c"))
     y = torch.addcmul(beta, centred * torch.rsqrt(var + EPS), gamma)
     return (
-        rearrange(y, "b t (h w) c -> b t h w c", h=height),
-        rearrange(mean[:, -1], "b (h w) c -> b h w c", h=height),
-        rearrange(var[:, -1], "b (h w) c -> b h w c", h=height),
+        rearrange(y, "b t (h w) c -> b t c h w", h=height),
+        rearrange(mean[:, -1], "b (h w) c -> b c h w", h=height),
+        rearrange(var[:, -1], "b (h w) c -> b c h w", h=height),
     )

@@ -74,9 +74,9 @@ class BenchReport:
         """An aligned table; `ratio` is to the released ONNX file in the same run."""
         speeds = {row.name: row.frames_per_s for row in self.rows}
         reference = speeds.get(REFERENCE_ROW)
+        machine = self.machine
         lines = [
-            f"{self.machine.cpu}, {self.machine.cores} cores, torch {self.machine.torch}, "
-            f"commit {self.commit}",
+            f"{machine.cpu}, {machine.cores} cores, torch {machine.torch}, commit {self.commit}",
             f"{'runtime':<16} {'threads':>7} {'frames/s':>9} {'least':>8} {'most':>8} {'ratio':>6}",
         ]
         for row in self.rows:

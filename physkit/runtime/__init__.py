@@ -1,0 +1,1 @@
+"""Running trained networks: compiled for this machine, or from exported files."""
