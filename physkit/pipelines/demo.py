@@ -1,7 +1,5 @@
 """`physkit demo`: the whole main job on a clip made on the spot, with a known answer."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 from dataclasses import dataclass
@@ -34,7 +32,7 @@ class DemoResult:
 
     true_heart_rate_bpm: float
     """Beats per minute of the synthetic heart."""
-    result: PulseResult
+    result: "PulseResult"
     """What predict read."""
     clip: Path
     """The video."""

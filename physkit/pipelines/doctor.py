@@ -1,7 +1,5 @@
 """`physkit doctor`: what this installation can do, and why it cannot do the rest."""
 
-from __future__ import annotations
-
 import importlib.metadata
 import os
 import platform

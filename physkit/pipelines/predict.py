@@ -1,7 +1,5 @@
 """`physkit predict`: pulse and heart rate of a face video, a camera or a crops file."""
 
-from __future__ import annotations
-
 import dataclasses
 import math
 from dataclasses import dataclass
@@ -89,7 +87,7 @@ class PulseResult:
     """What ran it."""
     detector: str | None
     """Face detector; None for prepared crops."""
-    pulse: Pulse
+    pulse: "Pulse"
     """The waveform with its times, NaN where no face was seen."""
     warnings: tuple[str, ...]
     """What to know before believing the numbers."""
@@ -172,7 +170,7 @@ def run(config: PredictConfig, *, progress: bool = False) -> PulseResult:
     return result
 
 
-def _choose_model(config: PredictConfig) -> tuple[str, PulseModel[Any], tuple[str, ...]]:
+def _choose_model(config: PredictConfig) -> tuple[str, "PulseModel[Any]", tuple[str, ...]]:
     """Name and model, and what to tell the user of a choice made for them."""
     from physkit.weights.load import load_model, read_any_weights
     from physkit.weights.manifest import find_weights, known_weights
@@ -193,8 +191,8 @@ def _choose_model(config: PredictConfig) -> tuple[str, PulseModel[Any], tuple[st
 
 
 def _read_waveform(
-    config: PredictConfig, model: PulseModel[Any], *, progress: bool
-) -> tuple[Pulse, int, str | None]:
+    config: PredictConfig, model: "PulseModel[Any]", *, progress: bool
+) -> tuple["Pulse", int, str | None]:
     """The pulse, the number of frames with a face, and the detector's name."""
     from contextlib import closing
 
@@ -209,7 +207,7 @@ def _read_waveform(
     stream = PulseStream(model, chunk_frames=config.chunk_frames, device=_device(config.device))
     size = getattr(getattr(model, "config", None), "height", CROP_SIZE_PX)
 
-    def drain(items: Iterable[TimedCrop], n_frames: int | None) -> Pulse:
+    def drain(items: "Iterable[TimedCrop]", n_frames: int | None) -> "Pulse":
         hidden = None if progress else True
         with tqdm(items, total=n_frames, unit="frame", disable=hidden, leave=False) as bar:
             for item in bar:

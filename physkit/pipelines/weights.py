@@ -1,7 +1,5 @@
 """`physkit weights`: what is known, fetching it, and turning released files into ours."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
