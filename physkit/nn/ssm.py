@@ -100,12 +100,13 @@ class SSM(nn.Module):
     def _project(self, u: Tensor) -> tuple[Tensor, ...]:
         """Gate (.. 2 d_inner), convolution input (.. c), raw step (.. heads)."""
         sizes = [2 * self.d_inner, self.d_inner + 2 * self.d_state, self.n_heads]
-        return torch.split(self.in_proj(u), sizes, dim=-1)
+        projected: Tensor = self.in_proj(u)
+        return projected.split_with_sizes(sizes, dim=-1)
 
     def _split(self, mixed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """x (.. heads head_dim), B and C (.. d_state)."""
         sizes = [self.d_inner, self.d_state, self.d_state]
-        x, b_in, c_out = torch.split(mixed, sizes, dim=-1)
+        x, b_in, c_out = mixed.split_with_sizes(sizes, dim=-1)
         return x.reshape(*x.shape[:-1], self.n_heads, self.head_dim), b_in, c_out
 
     def _delta(self, dt: Tensor, dt_s: Tensor) -> Tensor:

@@ -23,8 +23,9 @@ def ssm_step(
     imag = torch.addcmul(real * sin, imag, cos)
     real = torch.addcmul(turned, delta * x, b_in[:, None, None])
     # One matrix-vector product over all heads: a batched one costs a call for each head.
-    y = torch.bmm(torch.stack([real, imag], dim=2).flatten(1, 3), c_out[..., None])
-    return y.view(*x.shape[:2], 2, -1), real, imag
+    c_column = c_out[..., None]
+    y = [torch.bmm(z.flatten(1, 2), c_column).view(x.shape[:3]) for z in (real, imag)]
+    return torch.stack(y, dim=2), real, imag
 
 
 def ssm_scan(
