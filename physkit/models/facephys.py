@@ -137,11 +137,13 @@ class Block(nn.Module):
             SSConv(height, width, channels, config.d_state, backend) for _ in range(CONVS_A_BLOCK)
         )
         self.downsample = Conv2d(channels, 2, stride=2)
-        self.padding = (0, width % 2, 0, height % 2)  # right and bottom, where odd
+        self.padding = (0, 0, 0, width % 2, 0, height % 2)  # right and bottom, where odd
 
     def halve(self, x: Float[Tensor, "*b c h w"]) -> Float[Tensor, "*b c h2 w2"]:
         """Half the rows and columns, rounded up."""
-        out: Tensor = self.downsample(F.pad(x, self.padding) if any(self.padding) else x)
+        if any(self.padding):  # of the channels-last view: padding keeps no other memory order
+            x = F.pad(x.movedim(-3, -1), self.padding).movedim(-1, -3)
+        out: Tensor = self.downsample(x)
         return out
 
 
