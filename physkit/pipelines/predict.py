@@ -2,6 +2,8 @@
 
 import dataclasses
 import math
+import os
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +12,7 @@ from physkit.core.errors import InputError, PhyskitError
 from physkit.core.registry import unknown_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from physkit.core.types import Pulse
     from physkit.nn.streaming import PulseModel
@@ -45,6 +47,8 @@ class PredictConfig:
     """Stop after so many seconds of input; a camera needs it."""
     chunk_frames: int = 64
     """Frames that the model reads at once; changes speed and memory, not the result."""
+    threads: int | None = None
+    """CPU threads of the model; by default half of the cores, since decoding needs the others."""
     device: str = "cpu"
     """Torch device: cpu, cuda, cuda:1, ..."""
     plot: str | None = None
@@ -55,6 +59,8 @@ class PredictConfig:
             raise unknown_name("runtime", self.runtime, RUNTIMES)
         if self.chunk_frames < 1:
             raise InputError(f"--chunk_frames {self.chunk_frames}: must be at least 1")
+        if self.threads is not None and self.threads < 1:
+            raise InputError(f"--threads {self.threads}: must be at least 1")
         if self.duration_s is not None and not self.duration_s > 0:
             raise InputError(f"--duration_s {self.duration_s}: must be above 0 s")
         if self.input.startswith("camera:") and self.duration_s is None:
@@ -141,7 +147,8 @@ def run(config: PredictConfig, *, progress: bool = False) -> PulseResult:
 
         check_plot_path(Path(config.plot))
     model_name, model, notes = _choose_model(config)
-    pulse, n_seen, detector = _read_waveform(config, model, progress=progress)
+    with _torch_threads(config.threads or max(1, len(os.sched_getaffinity(0)) // 2)):
+        pulse, n_seen, detector = _read_waveform(config, model, progress=progress)
     n_frames = len(pulse.samples)
     if n_seen == 0:
         raise InputError(
@@ -194,8 +201,6 @@ def _read_waveform(
     config: PredictConfig, model: "PulseModel[Any]", *, progress: bool
 ) -> tuple["Pulse", int, str | None]:
     """The pulse, the number of frames with a face, and the detector's name."""
-    from contextlib import closing
-
     from tqdm import tqdm
 
     from physkit.media.crops import read_crops
@@ -225,6 +230,19 @@ def _read_waveform(
         crops_ahead = prefetch(tracked_crops(source, tracker, size=size), depth=QUEUE_FRAMES)
         with closing(crops_ahead):
             return drain(crops_ahead, source.n_frames), stream.n_seen, detector
+
+
+@contextmanager
+def _torch_threads(n: int) -> "Iterator[None]":
+    """Torch's threads inside; more threads than idle cores wait for each other at every op."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(n)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _device(name: str) -> Any:
