@@ -6,9 +6,7 @@ from physkit.core.registry import Registry
 
 def test_a_misspelt_name_is_answered_with_the_nearest_one() -> None:
     registry = Registry("model", {"facephys": "json:loads", "pos": "json:dumps"})
-    with pytest.raises(
-        UnknownNameError, match="'FacePhis': did you mean 'facephys'"
-    ):
+    with pytest.raises(UnknownNameError, match="'FacePhis': did you mean 'facephys'"):
         _ = registry["FacePhis"]
 
 
