@@ -31,6 +31,10 @@ class SSMState(NamedTuple):
 class SSM(nn.Module):
     """d_model values a frame in, d_model out; d_inner = 2 d_model, d_inner / head_dim heads."""
 
+    frames_a_second: Tensor
+    norm_eps: Tensor
+    mean_weight: Tensor
+
     def __init__(self, d_model: int, d_state: int, head_dim: int, *, backend: str) -> None:
         super().__init__()
         self.op = BACKENDS[backend]
@@ -55,6 +59,13 @@ class SSM(nn.Module):
         self.skip = nn.Parameter(torch.ones(2 * self.n_heads))
         self.norm_weight = nn.Parameter(torch.ones(2 * self.d_inner))
         self.out_proj = nn.Linear(2 * self.d_inner, d_model, bias=False)
+        # Constants as tensors: a Python number is converted anew by every operator that it enters.
+        for name, value in (
+            ("frames_a_second", NOMINAL_FPS),
+            ("norm_eps", NORM_EPS),
+            ("mean_weight", 1 / (2 * self.d_inner)),
+        ):
+            self.register_buffer(name, torch.tensor(float(value)), persistent=False)
         self.rows0 = nn.Parameter(torch.zeros(CONV_WIDTH, conv_channels))
         self.real0 = nn.Parameter(torch.zeros(self.n_heads, head_dim, d_state))
         self.imag0 = nn.Parameter(torch.zeros(self.n_heads, head_dim, d_state))
@@ -68,10 +79,10 @@ class SSM(nn.Module):
     def step(
         self, u: Float[Tensor, "b d"], dt_s: Float[Tensor, "b"], state: SSMState
     ) -> tuple[Float[Tensor, "b d"], SSMState]:
-        """One frame."""
+        """One frame. Written for few operators: each costs more than its arithmetic."""
         gate, new_row, dt = self._project(u)
-        rows = torch.cat([state.rows[:, 1:], new_row[:, None]], dim=1)
-        mixed = F.relu6((rows * self.conv_weight).sum(dim=1) + self.conv_bias)
+        rows = torch.cat([state.rows[:, 1:], new_row.unsqueeze(1)], dim=1)
+        mixed = torch.clamp((rows * self.conv_weight).sum(dim=1) + self.conv_bias, 0, 6)
         x, b_in, c_out = self._split(mixed)
         y, real, imag = ssm_step(
             x, self._delta(dt, dt_s), *self._poles(), b_in, c_out, state.real, state.imag
@@ -100,8 +111,7 @@ class SSM(nn.Module):
     def _project(self, u: Tensor) -> tuple[Tensor, ...]:
         """Gate (.. 2 d_inner), convolution input (.. c), raw step (.. heads)."""
         sizes = [2 * self.d_inner, self.d_inner + 2 * self.d_state, self.n_heads]
-        projected: Tensor = self.in_proj(u)
-        return projected.split_with_sizes(sizes, dim=-1)
+        return F.linear(u, self.in_proj.weight).split_with_sizes(sizes, dim=-1)
 
     def _split(self, mixed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """x (.. heads head_dim), B and C (.. d_state)."""
@@ -111,15 +121,17 @@ class SSM(nn.Module):
 
     def _delta(self, dt: Tensor, dt_s: Tensor) -> Tensor:
         """Length of each head's step (.. heads)."""
-        return torch.exp(dt + self.dt_bias).clamp(max=MAX_STEP) * (dt_s * NOMINAL_FPS)[..., None]
+        frames = (dt_s * self.frames_a_second).unsqueeze(-1)
+        return (dt + self.dt_bias).exp().clamp(max=MAX_STEP) * frames
 
     def _poles(self) -> tuple[Tensor, Tensor]:
         return -self.a_log_real.exp(), self.a_imag
 
     def _read_out(self, x: Tensor, y: Tensor, gate: Tensor) -> Tensor:
-        y[..., 0, :].addcmul_(x, self.skip[::2, None])  # y is fresh, and nothing else reads it
-        y = F.rms_norm(
-            y.flatten(-3) * F.relu6(gate), (2 * self.d_inner,), self.norm_weight, NORM_EPS
-        )
-        out: Tensor = self.out_proj(y)
-        return out
+        y.select(-2, 0).addcmul_(x, self.skip[::2, None])  # y is fresh, and nothing else reads it
+        y = y.flatten(-3) * gate.clamp(0, 6)
+        # RMSNorm by hand: the library's form is twice as many operators.
+        square = torch.linalg.vecdot(y, y).unsqueeze(-1)
+        scale = torch.addcmul(self.norm_eps, square, self.mean_weight).rsqrt()
+        y = y * scale * self.norm_weight
+        return F.linear(y, self.out_proj.weight)

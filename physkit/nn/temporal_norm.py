@@ -58,6 +58,6 @@ class TemporalNorm(nn.Module):
         dt_s: Tensor,
         state: TemporalNormState,
     ) -> tuple[Tensor, TemporalNormState]:
-        before = (z.movedim(-1, -3) for z in state)
+        before = (z.permute(0, 3, 1, 2) for z in state)
         y, mean, var = op(x, dt_s, self.log_half_life.exp(), self.gamma, self.beta, *before)
-        return y, TemporalNormState(mean.movedim(-3, -1), var.movedim(-3, -1))
+        return y, TemporalNormState(mean.permute(0, 2, 3, 1), var.permute(0, 2, 3, 1))

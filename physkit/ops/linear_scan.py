@@ -41,9 +41,9 @@ def _scan_in_place(a: Tensor, u: Tensor) -> Tensor:
 class _LinearScan(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, a: Tensor, u: Tensor, h0: Tensor) -> Tensor:
+        u = u.clone()  # not marked as overwritten instead, which torch.compile cannot trace
         u[:, 0].addcmul_(a[:, 0], h0)
         h = _scan_in_place(a, u)
-        ctx.mark_dirty(h)
         ctx.save_for_backward(a, h, h0)
         return h
 
@@ -61,9 +61,6 @@ class _LinearScan(torch.autograd.Function):
 def linear_scan(
     a: Float[Tensor, "b t 1 c"], u: Float[Tensor, "b t m c"], h0: Float[Tensor, "b m c"]
 ) -> Float[Tensor, "b t m c"]:
-    """h_t = a_t h_{t-1} + u_t for every t, starting from h0; first-order gradients to all three.
-
-    u is consumed: h is written over it, so it must be a fresh tensor that nothing else reads.
-    """
+    """h_t = a_t h_{t-1} + u_t for every t, starting from h0; first-order gradients to all three."""
     h: Tensor = _LinearScan.apply(a, u, h0)  # type: ignore[no-untyped-call]
     return h

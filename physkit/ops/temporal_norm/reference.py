@@ -23,12 +23,13 @@ def temporal_norm_step(
     var: Float[Tensor, "b c h w"],
 ) -> tuple[Tensor, Tensor, Tensor]:
     """One frame standardised, with the mean and variance that include it."""
-    take = new_share(dt_s, half_life_s)[..., None, None]
+    per_channel = (-1, 1, 1)
+    take = new_share(dt_s, half_life_s).view(x.shape[0], *per_channel)
     mean = torch.lerp(mean, x, take)
     centred = x - mean
-    var = torch.lerp(var, centred.square(), take)
-    scaled = centred * gamma[:, None, None]
-    return torch.addcdiv(beta[:, None, None], scaled, (var + EPS).sqrt_()), mean, var
+    var = torch.lerp(var, centred * centred, take)
+    scaled = centred * gamma.view(per_channel)
+    return torch.addcdiv(beta.view(per_channel), scaled, (var + EPS).sqrt_()), mean, var
 
 
 def temporal_norm(
