@@ -94,7 +94,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. 0: all was done; 2: bad usage or bad input, told in one line."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        return _dispatch(words)
+        status = _dispatch(words)
+        sys.stdout.flush()  # here, so that a full disk or a closed pipe is told here too
+        return status
     except PhyskitError as error:
         print(f"physkit: {' '.join(str(error).split())}", file=sys.stderr)
         return EXIT_BAD_INPUT
@@ -102,9 +104,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("physkit: interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        # The reader of our output is gone; Python must not try to flush into the pipe again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _abandon_output()
         return 0
+    except OSError as error:
+        print(f"physkit: output cannot be written ({error})", file=sys.stderr)
+        _abandon_output()
+        return EXIT_BAD_INPUT
+
+
+def _abandon_output() -> None:
+    """Nobody takes our output any more; Python must not try to flush it again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _dispatch(words: list[str]) -> int:
@@ -119,8 +129,11 @@ def _dispatch(words: list[str]) -> int:
     name, rest = _command_name(words)
     if name is None:
         group = {key: value for key, value in COMMANDS.items() if key.split()[0] == words[0]}
+        if rest[:1] not in (["-h"], ["--help"]):
+            names = ", ".join(key.split()[1] for key in group)
+            raise PhyskitError(f"{words[0]}: which one? give one of {names} (--help)")
         print("\n".join(_overview(group)))
-        return 0 if rest[:1] in (["-h"], ["--help"]) else EXIT_BAD_INPUT
+        return 0
     return _run(name, COMMANDS[name], rest)
 
 
@@ -175,7 +188,7 @@ def _parse(name: str, command: Command, config_class: type, words: list[str]) ->
     parser = _parser(name, command, config_class)
     try:
         parsed: Namespace = parser.parse_args(words)
-    except ArgumentError as error:
+    except (ArgumentError, UnicodeDecodeError) as error:
         raise PhyskitError(f"{name}: {error} (physkit {name} --help)") from error
     values = parsed.as_dict()
     values.pop("config", None)
@@ -188,7 +201,10 @@ def _parser(name: str, command: Command, config_class: type) -> ArgumentParser:
 
     set_parsing_settings(docstring_parse_attribute_docstrings=True)
     parser = ArgumentParser(
-        prog=f"physkit {name}", description=command.summary, exit_on_error=False
+        prog=f"physkit {name}",
+        description=command.summary,
+        exit_on_error=False,
+        allow_abbrev=True,  # --window for --window_s
     )
     parser.add_argument("--config", action="config", help="Options as a YAML file.")
     parser.add_argument("--json", action="store_true", help="Print one JSON object.")

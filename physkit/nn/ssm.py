@@ -106,7 +106,7 @@ class SSM(nn.Module):
             x, self._delta(dt, dt_s), *self._poles(), b_in, c_out, state.real, state.imag
         )
         y = self._read_out(x, y, gate)
-        return y, SSMState(real, imag, rows[:, -CONV_WIDTH:])
+        return y, SSMState(real, imag, rows[:, -CONV_WIDTH:].clone())
 
     def _project(self, u: Tensor) -> tuple[Tensor, ...]:
         """Gate (.. 2 d_inner), convolution input (.. c), raw step (.. heads)."""

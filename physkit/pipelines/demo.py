@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from physkit.core.errors import InputError
+from physkit.core.files import whole_file
 
 if TYPE_CHECKING:
     from physkit.pipelines.predict import PulseResult
@@ -24,6 +25,12 @@ class DemoConfig:
     """Seed of the clip."""
     weights: str | None = None
     """FacePhys weights; without them the model is pos."""
+
+    def __post_init__(self) -> None:
+        if self.seed < 0:
+            raise InputError(f"--seed {self.seed}: must be 0 or more")
+        if not 4 <= self.duration_s <= 600:
+            raise InputError(f"--duration_s {self.duration_s}: must be 4 to 600 s")
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,8 +83,11 @@ def run(config: DemoConfig, *, progress: bool = False) -> DemoResult:
     clip, plot, report = (folder / name for name in ("face.mp4", "pulse.png", "pulse.json"))
     clip_config = dataclasses.replace(ClipConfig(), duration_s=config.duration_s, seed=config.seed)
     truth = synthesise_clip(clip, config=clip_config)
+    model = "facephys" if config.weights else "pos"
     result = predict(
-        PredictConfig(str(clip), weights=config.weights, plot=str(plot)), progress=progress
+        PredictConfig(str(clip), model=model, weights=config.weights, plot=str(plot)),
+        progress=progress,
     )
-    report.write_text(json.dumps(result.to_dict(), allow_nan=False), encoding="utf-8")
+    with whole_file(report) as unfinished:
+        unfinished.write_text(json.dumps(result.to_dict(), allow_nan=False), encoding="utf-8")
     return DemoResult(truth.heart_rate_bpm, result, clip, plot, report)

@@ -3,6 +3,7 @@
 import importlib.metadata
 import os
 import platform
+import shutil
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,12 +61,13 @@ class Diagnosis:
 
 
 def run(config: DoctorConfig) -> Diagnosis:  # noqa: ARG001 (one shape for commands)
-    """Look at packages, devices, registries and weights; never fails itself."""
+    """Look at packages, devices, registries, weights and the compiler."""
     return Diagnosis(
         (
             Check("physkit", True, importlib.metadata.version("physkit")),
             Check("python", True, f"{platform.python_version()} on {platform.platform()}"),
             *(_package(name, extra) for name, extra in PACKAGES.items()),
+            _compiler(),
             *_devices(),
             *_registered(),
             *_weights(),
@@ -79,6 +81,11 @@ def _package(name: str, extra: str | None) -> Check:
     except importlib.metadata.PackageNotFoundError:
         fix = f"pip install 'physkit[{extra}]'" if extra else "reinstall physkit"
         return Check(f"package {name}", False, f"not installed: {fix}")
+
+
+def _compiler() -> Check:
+    path = shutil.which("g++") or shutil.which("clang++")
+    return Check("C++ compiler", path is not None, path or "none; compiled steps need g++ or clang")
 
 
 def _devices() -> list[Check]:

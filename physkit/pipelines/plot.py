@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from physkit.core.errors import InputError
+from physkit.core.files import whole_file
 from physkit.core.types import Pulse
 from physkit.core.units import bpm_from_hz
 from physkit.signal.filters import bandpass, detrend
@@ -20,6 +22,7 @@ from physkit.signal.resample import median_fps, resample, seen_runs
 if TYPE_CHECKING:
     from physkit.pipelines.predict import PulseResult
 
+KINDS = (".png", ".svg", ".pdf")
 BAND_BPM = (30.0, 240.0)
 MIN_RUN_S = 2.0
 PULSE_COLOUR = "#b3123f"
@@ -30,11 +33,12 @@ UNSEEN_COLOUR = "#e4e4e4"
 
 def check_plot_path(path: Path) -> None:
     """Raises InputError, before any work is done, for a picture that could not be written."""
-    kinds = sorted(Figure().canvas.get_supported_filetypes())
-    if path.suffix[1:].lower() not in kinds:
-        raise InputError(f"{path}: no picture format; end the name in .png, .svg or .pdf")
+    if path.suffix.lower() not in KINDS or path.is_dir():
+        raise InputError(f"{path}: no picture format; end the name in {', '.join(KINDS)}")
     if not path.parent.is_dir():
         raise InputError(f"{path}: no folder '{path.parent}'; make it first")
+    if not os.access(path.parent, os.W_OK):
+        raise InputError(f"{path}: its folder cannot be written; choose another place")
 
 
 def plot_pulse(result: PulseResult, path: Path) -> None:
@@ -46,10 +50,8 @@ def plot_pulse(result: PulseResult, path: Path) -> None:
     figure.suptitle(_title(result))
     for axes in (wave, spectrum):
         axes.spines[["top", "right"]].set_visible(False)
-    try:
-        figure.savefig(path, dpi=120)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error}); choose another place") from error
+    with whole_file(path) as unfinished:
+        figure.savefig(unfinished, dpi=120, format=path.suffix[1:].lower())
 
 
 def _title(result: PulseResult) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from physkit.core.errors import InputError, PhyskitError
 from physkit.core.registry import unknown_name
+from physkit.face.detect import DETECTORS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -53,6 +54,11 @@ class PredictConfig:
     """Draw the waveform and its spectrum into this file (.png, .svg or .pdf)."""
 
     def __post_init__(self) -> None:
+        for option in ("input", "weights", "detector_weights", "plot"):
+            if getattr(self, option) == "":
+                raise InputError(f"--{option}: empty; leave it out or give a file")
+        if self.detector != "auto" and self.detector not in DETECTORS:
+            raise unknown_name("detector", self.detector, DETECTORS)
         if self.runtime not in RUNTIMES:
             raise unknown_name("runtime", self.runtime, RUNTIMES)
         if self.chunk_frames < 1:
@@ -120,6 +126,7 @@ class PulseResult:
             ("variability (SDNN)", shown(self.hrv["sdnn_ms"] if self.hrv else None, "ms")),
             ("face seen", f"{self.face_coverage:.0%} of {self.n_frames} frames"),
             ("model", f"{self.model} ({self.runtime}), {self.fps:.1f} frames/s"),
+            ("detector", self.detector or "none: prepared crops"),
         ]
         return [
             *(f"{name:20s}{value}" for name, value in rows),
@@ -208,18 +215,23 @@ def _read_waveform(
     from physkit.pipelines.stream import PulseStream
 
     stream = PulseStream(model, chunk_frames=config.chunk_frames, device=_device(config.device))
-    size = getattr(getattr(model, "config", None), "height", CROP_SIZE_PX)
+    size = _crop_size_px(model)
 
     def drain(items: "Iterable[TimedCrop]", n_frames: int | None) -> "Pulse":
         hidden = None if progress else True
+        length_s = math.inf if config.duration_s is None else config.duration_s
+        first_s: float | None = None
         with tqdm(items, total=n_frames, unit="frame", disable=hidden, leave=False) as bar:
             for item in bar:
-                if config.duration_s is not None and item.timestamp_s >= config.duration_s:
+                first_s = item.timestamp_s if first_s is None else first_s
+                if item.timestamp_s - first_s >= length_s:
                     break
                 stream.push(item)
         return stream.finish()
 
     if Path(config.input).suffix.lower() in CROPS_SUFFIXES:
+        if config.detector != "auto" or config.detector_weights:
+            raise InputError(f"{config.input}: crops need no detector; leave --detector out")
         crops = read_crops(config.input, fps=config.fps)
         check_crop_size(config.input, crops, size=size)
         return drain(stored_crops(crops, size=size), len(crops.frames)), stream.n_seen, None
@@ -230,6 +242,18 @@ def _read_waveform(
         )
         with closing(crops_ahead):
             return drain(crops_ahead, source.n_frames), stream.n_seen, detector
+
+
+def _crop_size_px(model: "PulseModel[Any]") -> int:
+    """Side of the square crops that the model reads."""
+    config = getattr(model, "config", None)
+    width, height = (getattr(config, side, CROP_SIZE_PX) for side in ("width", "height"))
+    if height != width:
+        raise InputError(
+            f"this {type(model).__name__} reads {width}x{height} pixels, and faces are cut as "
+            "squares; use it from Python: physkit.load(...)"
+        )
+    return int(height)
 
 
 @contextmanager
@@ -258,8 +282,8 @@ def _device(name: str) -> Any:
 
     try:
         device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
+        torch.zeros(1, dtype=torch.float64, device=device).tolist()  # phases are float64
+    except (RuntimeError, AssertionError, TypeError) as error:
         reason = str(error).splitlines()[0]
         raise PhyskitError(f"--device {name}: not usable here ({reason}); use cpu") from error
     return device

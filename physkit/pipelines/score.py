@@ -17,7 +17,7 @@ class ScoreConfig:
     representation (waveform or diff), and any condition columns."""
     protocol: str = "physkit-1"
     """toolbox-2023, toolbox-2024-06, toolbox-2024-12, toolbox-2025-03, physllm or physkit-1."""
-    window_s: float | None = None
+    window_s: float | Literal["inf"] | None = None
     """Window length in seconds; by default the whole recording, and 30 s every second under
     physkit-1; inf is always the whole recording."""
     hr: Literal["fft", "peak"] = "fft"
@@ -31,7 +31,7 @@ def run(config: ScoreConfig) -> "Score":
     return score(
         config.predictions,
         protocol=config.protocol,
-        window_s=config.window_s,
+        window_s=float("inf") if config.window_s == "inf" else config.window_s,
         hr=config.hr,
         out=config.out,
     )

@@ -3,9 +3,7 @@
 import dataclasses
 import hashlib
 import json
-import os
 import struct
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +13,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from physkit.core.errors import InputError, WeightsError
+from physkit.core.errors import WeightsError
+from physkit.core.files import whole_file
 
 FORMAT_VERSION = "1"
 
@@ -42,17 +41,8 @@ def save_weights(path: Path, tensors: Mapping[str, Tensor], card: WeightsCard) -
     """Write a weights file, all of it or nothing. Raises InputError where it cannot be written."""
     metadata = {"format": "pt", "physkit": FORMAT_VERSION}
     metadata |= {key: json.dumps(value) for key, value in dataclasses.asdict(card).items()}
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, unfinished = tempfile.mkstemp(dir=path.parent, suffix=".part")
-        os.close(descriptor)
-        try:
-            save_file({k: v.contiguous() for k, v in tensors.items()}, unfinished, metadata)
-            os.replace(unfinished, path)
-        finally:
-            Path(unfinished).unlink(missing_ok=True)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error}); choose another place") from error
+    with whole_file(path) as unfinished:
+        save_file({k: v.contiguous() for k, v in tensors.items()}, unfinished, metadata)
 
 
 def read_weights(path: Path) -> tuple[WeightsCard, dict[str, Tensor]]:
@@ -71,4 +61,8 @@ def read_weights(path: Path) -> tuple[WeightsCard, dict[str, Tensor]]:
             f"{path}: says nothing of the model it belongs to; "
             "make a weights file by physkit weights import"
         ) from error
+    if not (isinstance(card.model, str) and isinstance(card.config, dict)):
+        raise WeightsError(
+            f"{path}: its metadata is damaged (model {card.model!r}); download it again"
+        )
     return card, tensors

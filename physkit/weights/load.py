@@ -1,8 +1,6 @@
 """A model with its weights, from whatever kind of weights file it is given."""
 
 import dataclasses
-import pickle
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -62,26 +60,12 @@ def read_any_weights(path: Path) -> tuple[WeightsCard, dict[str, Tensor]]:
     if start[8:9] == b"{":
         return read_weights(path)
     if start.startswith(PICKLE_MAGICS):
-        raise _refused_pickle(path)
-    raise WeightsError(
-        f"{path}: {'empty file' if not start else 'neither safetensors nor HDF5'}; "
-        "give a .safetensors file or FacePhys.weights.h5"
-    )
-
-
-def _refused_pickle(path: Path) -> WeightsError:
-    """Why a torch file is not used: opened only as plain tensors, its code is never run."""
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, EOFError, RuntimeError, zipfile.BadZipFile, OSError) as error:
-        reason = "damaged" if isinstance(error, EOFError | OSError) else "more than plain tensors"
-        return WeightsError(
-            f"{path}: a pickle that is {reason} and may run code when opened; "
+        raise WeightsError(
+            f"{path}: a pickle or torch file, of another model and able to run code when opened; "
             "it was not opened: give a .safetensors file or FacePhys.weights.h5"
         )
-    names = list(content)[:2] if isinstance(content, dict) else [type(content).__name__]
-    return WeightsError(
-        f"{path}: another model's weights ({', '.join(map(str, names))}, ...); "
+    raise WeightsError(
+        f"{path}: {'empty file' if not start else 'neither safetensors nor HDF5'}; "
         "give a .safetensors file or FacePhys.weights.h5"
     )
 
@@ -99,10 +83,11 @@ def _assemble(
             f"{path}: config field {unknown[0]!r} is unknown to this version; upgrade physkit"
         )
     try:
-        model: PulseModel[Any] = factory(factory.config_class(**card.config))
-    except (ValueError, TypeError) as error:
+        config = factory.config_class(**card.config)
+        with torch.device("meta"):  # shapes first: a damaged config may ask for any memory
+            expected = factory(config).state_dict()
+    except (ValueError, TypeError, RuntimeError) as error:
         raise WeightsError(f"{path}: impossible config ({error}); download it again") from error
-    expected = model.state_dict()
     wrong = sorted(
         key
         for key in expected.keys() | tensors.keys()
@@ -115,5 +100,6 @@ def _assemble(
         )
     if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
         raise WeightsError(f"{path}: holds NaN or infinite values; download it again")
+    model: PulseModel[Any] = factory(config)
     model.load_state_dict(tensors)
     return model.eval()

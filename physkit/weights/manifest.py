@@ -85,7 +85,7 @@ def pull_weights(name: str) -> Path:
             if found != entry.sha256:
                 raise WeightsError(
                     f"{entry.url}: sha256 is {found}, not {entry.sha256}; the origin changed: "
-                    "get the file elsewhere and give it by --weights"
+                    "get the file elsewhere and give it to the command that needs it"
                 )
             unfinished.replace(path)
     except (urllib.error.URLError, http.client.HTTPException, OSError) as error:

@@ -95,7 +95,7 @@ def read_keras_weights(path: Path) -> dict[str, Tensor]:
     try:
         with h5py.File(path, "r") as file:
             return {entry.ours: _tensor(file, path, entry) for entry in _entries()}
-    except OSError as error:
+    except (OSError, RuntimeError, KeyError, MemoryError) as error:  # what h5py makes of damage
         raise WeightsError(f"{path}: damaged HDF5 file ({error}); download it again") from error
 
 

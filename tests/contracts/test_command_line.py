@@ -77,6 +77,14 @@ def test_every_option_of_every_command_is_documented(
         (["predict", "absent.mp4", "--runtime", "onyx"], "unknown runtime 'onyx'"),
         (["predict", "absent.mp4", "--detector", "har"], "did you mean 'haar'"),
         (["predict", "camera:0"], "give --duration_s"),
+        (["predict", "absent.mp4", "--weights", ""], "--weights: empty"),
+        (["predict", "absent.mp4", "--threads", "0"], "--threads 0"),
+        (["predict", "absent.mp4", "--device", "meta"], "--device meta: not usable here"),
+        (["bench", "step", "--repeats", "0"], "--repeats 0"),
+        (["bench", "step", "--released", "/absent"], "/absent: no such folder"),
+        (["demo", "--seed", "-1"], "--seed -1"),
+        (["weights"], "weights: which one? give one of list, pull, import"),
+        (["score", "--predictions", "absent.parquet", "--window", "inf"], "absent.parquet"),
         (["score", "--predictions", "absent.parquet"], "absent.parquet"),
         (["weights", "pull", "nothing"], "unknown weights 'nothing'"),
     ],
@@ -89,6 +97,20 @@ def test_bad_usage_is_one_line_and_status_2(
     assert answer.out == ""
     assert message in answer.err
     assert len(answer.err.strip().splitlines()) == 1
+
+
+def test_output_that_cannot_be_written_is_one_line() -> None:
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        answer = subprocess.run(
+            [sys.executable, "-m", "physkit.cli", "--help"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert answer.returncode == 2
+    assert len(answer.stderr.splitlines()) == 1
+    assert "No space left" in answer.stderr
 
 
 def test_options_can_come_from_yaml(tmp_path: object, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,6 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from physkit.core.errors import InputError
+
 if TYPE_CHECKING:
     from physkit.models.facephys import FacePhys
     from physkit.pipelines.bench.released import Clip
@@ -32,13 +34,17 @@ class BenchStepConfig:
 
     def __post_init__(self) -> None:
         if min(self.repeats, self.frames, self.threads) < 1:
-            raise ValueError(f"{self}: repeats, frames and threads must be at least 1")
+            raise InputError(
+                f"--repeats {self.repeats} --frames {self.frames} --threads {self.threads}: "
+                "each must be at least 1"
+            )
 
 
 def run(config: BenchStepConfig) -> "BenchReport":
     """Speeds of the eager and the compiled step, and of the released files where they are given.
 
-    A runtime that cannot run has the reason in its row. Raises WeightsError for `weights`.
+    A runtime that cannot run has the reason in its row. Raises WeightsError for `weights`, and
+    InputError where `released` is no folder.
     """
     # imported here: the command line reads this module for its options only
     import numpy as np
@@ -54,6 +60,8 @@ def run(config: BenchStepConfig) -> "BenchReport":
         "torch-compiled": partial(_torch_pass, net, clip, compiled=True),
     }
     if config.released is not None:
+        if not Path(config.released).is_dir():
+            raise InputError(f"{config.released}: no such folder; give that of FacePhys-Release")
         released = (Path(config.released), clip, config.threads)
         builders["released-onnx"] = partial(released_onnx, *released)
         builders["released-litert"] = partial(released_litert, *released)

@@ -153,3 +153,13 @@ def test_the_step_compiled_for_deployment_answers_as_eager_does_from_any_state()
         step(clip[:1, 0], net.init_state(1), dt_s=dt_s[:1, 0])
     assert type(compiled_state) is FacePhysState
     torch.testing.assert_close(leaves(compiled_state), leaves(state), rtol=0, atol=1e-9)
+
+
+def test_a_state_keeps_no_more_memory_alive_than_it_holds() -> None:
+    net = FacePhys(FacePhysConfig(height=8, width=8, channels=8, n_blocks=1, d_state=4))
+    with torch.no_grad():
+        _, state = net(torch.rand(1, 50, 8, 8, 3), torch.full((1, 50), 1 / 30))
+    leaves = [z for conv in state.convs for part in conv for z in part]
+    leaves += [z for ssm in state.head for z in ssm]
+    for leaf in leaves:
+        assert leaf.untyped_storage().nbytes() <= 2 * leaf.numel() * leaf.element_size()
