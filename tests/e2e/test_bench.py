@@ -3,10 +3,14 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from physkit.core.errors import InputError
+from physkit.pipelines.bench.released import released_litert, released_onnx
 from physkit.pipelines.bench.report import BenchReport, BenchRow, Machine
 from physkit.pipelines.bench.step import BenchStepConfig, run
 
@@ -53,3 +57,10 @@ def test_the_table_gives_the_ratio_to_the_released_onnx() -> None:
 def test_the_options_are_read_without_importing_torch() -> None:
     code = "import sys, physkit.pipelines.bench.step; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("runtime", [released_onnx, released_litert])
+def test_a_model_of_other_inputs_is_refused(assets: Path, runtime: Callable[..., object]) -> None:
+    oblong = np.zeros((2, 30, 36, 3), np.float32)
+    with pytest.raises(InputError, match="takes 48 inputs, not the frame"):
+        runtime(assets / "facephys", oblong, 1)

@@ -7,10 +7,10 @@ import numpy as np
 from jaxtyping import Float
 
 from physkit.core.errors import InputError, MissingExtraError
+from physkit.pipelines.bench.step import SECONDS_A_FRAME
 from physkit.weights.released import arrays_from_state, read_state
 
 Clip = Float[np.ndarray, "t h w 3"]
-DT_S = 1 / 30
 
 
 def released_onnx(folder: Path, clip: Clip, threads: int) -> Callable[[], None]:
@@ -32,8 +32,9 @@ def released_onnx(folder: Path, clip: Clip, threads: int) -> Callable[[], None]:
     except (Fail, InvalidProtobuf) as error:
         raise InputError(f"{path}: not an ONNX model; download it again") from error
     names = [entry.name for entry in session.get_inputs()]
-    dt_s = np.full(1, DT_S, dtype=np.float32)
+    dt_s = np.full(1, SECONDS_A_FRAME, dtype=np.float32)
     first_states = arrays_from_state(read_state(folder / "state.gz"))
+    _check_shapes(path, [entry.shape for entry in session.get_inputs()], clip, first_states)
 
     def run() -> None:
         states = first_states
@@ -62,8 +63,10 @@ def released_litert(folder: Path, clip: Clip, threads: int) -> Callable[[], None
     interpreter.allocate_tensors()
     inputs = [entry["index"] for entry in interpreter.get_input_details()]
     outputs = [entry["index"] for entry in interpreter.get_output_details()]
-    dt_s = np.full(1, DT_S, dtype=np.float32)
+    dt_s = np.full(1, SECONDS_A_FRAME, dtype=np.float32)
     first_states = arrays_from_state(read_state(folder / "state.gz"))
+    shapes = [entry["shape"].tolist() for entry in interpreter.get_input_details()]
+    _check_shapes(path, shapes, clip, first_states)
 
     def run() -> None:
         states = first_states
@@ -74,6 +77,16 @@ def released_litert(folder: Path, clip: Clip, threads: int) -> Callable[[], None
             _, *states = [interpreter.get_tensor(index) for index in outputs]
 
     return run
+
+
+def _check_shapes(path: Path, found: list[list[int]], clip: Clip, states: list[np.ndarray]) -> None:
+    """Raises InputError unless the model takes a frame, dt and the published states."""
+    expected = [[1, 1, *clip.shape[1:]], [1], *(list(state.shape) for state in states)]
+    if found != expected:
+        raise InputError(
+            f"{path}: takes {len(found)} inputs, not the frame, dt and {len(states)} states of the "
+            "published step; give the folder of FacePhys-Release"
+        )
 
 
 def _existing(path: Path) -> Path:
