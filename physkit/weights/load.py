@@ -83,11 +83,10 @@ def _assemble(
             f"{path}: config field {unknown[0]!r} is unknown to this version; upgrade physkit"
         )
     try:
-        config = factory.config_class(**card.config)
-        with torch.device("meta"):  # shapes first: a damaged config may ask for any memory
-            expected = factory(config).state_dict()
-    except (ValueError, TypeError, RuntimeError) as error:
+        model: PulseModel[Any] = factory(factory.config_class(**card.config))
+    except (ValueError, TypeError, RuntimeError, MemoryError) as error:
         raise WeightsError(f"{path}: impossible config ({error}); download it again") from error
+    expected = model.state_dict()
     wrong = sorted(
         key
         for key in expected.keys() | tensors.keys()
@@ -100,6 +99,5 @@ def _assemble(
         )
     if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
         raise WeightsError(f"{path}: holds NaN or infinite values; download it again")
-    model: PulseModel[Any] = factory(config)
     model.load_state_dict(tensors)
     return model.eval()
