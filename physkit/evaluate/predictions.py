@@ -1,6 +1,5 @@
 """The predictions file: Parquet, one row a recording."""
 
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ import pyarrow.parquet as pq
 from jaxtyping import Float
 
 from physkit.core.errors import InputError
+from physkit.core.files import whole_file
 
 Condition = str | int | float | bool | None
 """A property of a recording that results are broken down by."""
@@ -97,13 +97,8 @@ def write_predictions(recordings: Sequence[PredictedRecording], path: Path) -> N
     if any(r.timestamps_s is not None for r in recordings):
         columns[_TIMES] = pa.array([r.timestamps_s for r in recordings], number_list)
     columns |= {name: pa.array([r.conditions.get(name) for r in recordings]) for name in conditions}
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        pq.write_table(pa.table(columns), partial)
-        os.replace(partial, path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise InputError(f"{path}: cannot be written ({error}); choose another place") from error
+    with whole_file(path) as unfinished:
+        pq.write_table(pa.table(columns), unfinished)
 
 
 def _read_table(path: Path) -> Any:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from physkit.core.errors import InputError, PhyskitError
 from physkit.core.registry import unknown_name
 from physkit.face.detect import DETECTORS
+from physkit.pipelines.threads import torch_threads
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -152,7 +153,8 @@ def run(config: PredictConfig, *, progress: bool = False) -> PulseResult:
 
         check_plot_path(Path(config.plot))
     model_name, model, notes = _choose_model(config)
-    with _cpu_settings(config.threads):
+    # More threads than idle cores wait for each other at every op; decoding needs its share.
+    with torch_threads(config.threads), _flushed_denormals():
         pulse, n_seen, detector = _read_waveform(config, model, progress=progress)
     n_frames = len(pulse.samples)
     if n_seen == 0:
@@ -257,24 +259,20 @@ def _crop_size_px(model: "PulseModel[Any]") -> int:
 
 
 @contextmanager
-def _cpu_settings(threads: int | None) -> "Iterator[None]":
-    """Torch's threads and handling of denormal numbers inside; as they were before afterwards.
+def _flushed_denormals() -> "Iterator[None]":
+    """Denormal numbers count as zero inside; as they did before afterwards.
 
-    More threads than idle cores wait for each other at every op. A state that nothing drives
-    decays into denormal numbers and stays there, and arithmetic on those is a third slower: 10
-    minutes of video begin at 270 frames/s and end at 200.
+    A state that nothing drives decays into denormal numbers and stays there, and arithmetic on
+    those is a third slower: 10 minutes of video begin at 270 frames/s and end at 200.
     """
     import torch
 
-    threads_before = torch.get_num_threads()
-    flushed_before = bool(torch.tensor(1e-40) * 1 == 0)
-    torch.set_num_threads(threads or max(1, threads_before // 2))
+    before = bool(torch.tensor(1e-40) * 1 == 0)
     torch.set_flush_denormal(True)
     try:
         yield
     finally:
-        torch.set_num_threads(threads_before)
-        torch.set_flush_denormal(flushed_before)
+        torch.set_flush_denormal(before)
 
 
 def _device(name: str) -> Any:

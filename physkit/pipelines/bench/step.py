@@ -1,13 +1,13 @@
 """`physkit bench step`: frames a second of the one-frame step, beside the released files."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from physkit.core.errors import InputError
+from physkit.pipelines.threads import torch_threads
 
 if TYPE_CHECKING:
     from physkit.models.facephys import FacePhys
@@ -65,7 +65,7 @@ def run(config: BenchStepConfig) -> "BenchReport":
         released = (Path(config.released), clip, config.threads)
         builders["released-onnx"] = partial(released_onnx, *released)
         builders["released-litert"] = partial(released_litert, *released)
-    with _torch_threads(config.threads):
+    with torch_threads(config.threads):
         rows = _measure(builders, config)
     return BenchReport(this_machine(), this_commit(), rows)
 
@@ -79,19 +79,6 @@ def _network(weights: str | None) -> "FacePhys":
     net = load_model("facephys", Path(weights))
     assert isinstance(net, FacePhys)
     return net
-
-
-@contextmanager
-def _torch_threads(threads: int) -> Iterator[None]:
-    """PyTorch on so many threads, and as it was afterwards."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _torch_pass(net: "FacePhys", clip: "Clip", *, compiled: bool) -> Callable[[], None]:
