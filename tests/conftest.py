@@ -10,6 +10,7 @@ from jaxtyping import install_import_hook
 install_import_hook(
     [
         "physkit.core",
+        "physkit.data",
         "physkit.evaluate",
         "physkit.face",
         "physkit.media",

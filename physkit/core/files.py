@@ -1,4 +1,4 @@
-"""Writing a file whole or not at all."""
+"""Writing a file whole or not at all, and staying within a folder."""
 
 import os
 import tempfile
@@ -22,3 +22,14 @@ def whole_file(path: Path) -> Iterator[Path]:
             os.replace(unfinished, path)
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error}); choose another place") from error
+
+
+def inside(root: Path, relative: str) -> Path:
+    """A file below `root`, for a name that came out of a file.
+
+    Raises InputError where it leads elsewhere: an absolute path, `..`, or a link that does.
+    """
+    path = root / relative
+    if not path.resolve().is_relative_to(root.resolve()):
+        raise InputError(f"{root}: names a file outside of it: {relative!r}; correct or remove it")
+    return path

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from physkit.core.errors import InputError
+from physkit.core.naming import natural_order
 from physkit.media.frames import Frame, FrameSource
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
@@ -28,7 +29,7 @@ class ImageFolder(FrameSource):
 
     def __init__(self, path: Path, *, fps: float | None = None) -> None:
         files = (f for f in path.iterdir() if f.suffix.lower() in IMAGE_SUFFIXES and f.is_file())
-        self._files = sorted(files, key=_natural_order)
+        self._files = sorted(files, key=lambda file: natural_order(file.stem))
         if len(self._files) < 2:
             what = "only one image" if self._files else "no images"
             kinds = " ".join(sorted(IMAGE_SUFFIXES))
@@ -70,12 +71,6 @@ def read_image(path: Path) -> UInt8[np.ndarray, "h w 3"]:
         raise InputError(f"{path}: not a readable image; replace or remove it")
     rgb: UInt8[np.ndarray, "h w 3"] = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
     return rgb
-
-
-def _natural_order(path: Path) -> tuple[list[tuple[int, str]], str]:
-    """Sorting key by which frame_2 comes before frame_10."""
-    parts = re.split(r"(\d+)", path.stem)
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts], path.name
 
 
 def _times_s(folder: Path, files: list[Path], fps: float | None) -> list[float]:

@@ -1,0 +1,1 @@
+"""From raw data sets to clean stores, and from stores to training windows."""

@@ -1,0 +1,86 @@
+"""What is true of synthetic recordings: kept beside the tree, in a folder that no reader reads."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from physkit.core.errors import InputError
+from physkit.core.files import inside, whole_file
+from physkit.core.types import Pulse
+from physkit.data.recording import Condition
+
+TRUTH_FOLDER = "synthetic"
+CONDITIONS_SUFFIX = ".conditions.json"
+TRUTH_SUFFIX = ".truth.npz"
+
+
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """What the generator knows of one recording."""
+
+    conditions: Mapping[str, Condition]
+    """Every dial of the generator, and what it drew."""
+    heart_rate_bpm: float
+    """Mean rate of the beats whose feet lie in the recording."""
+    beat_times_s: Float[np.ndarray, "beats"]
+    """Feet of those beats in seconds since the first frame."""
+    pulse: Pulse
+    """Blood volume at the true times of the frames."""
+    face_boxes: Float[np.ndarray, "t 4"]
+    """The face from hairline to chin in every frame: x, y, width, height in pixels."""
+
+
+def write_truth(root: Path, name: str, truth: Truth) -> None:
+    """Keeps the truth of the recording called `name`. Raises InputError where it cannot."""
+    folder = root / TRUTH_FOLDER
+    folder.mkdir(exist_ok=True)
+    with whole_file(folder / f"{name}{TRUTH_SUFFIX}") as unfinished:
+        np.savez(
+            unfinished,
+            heart_rate_bpm=truth.heart_rate_bpm,
+            beat_times_s=truth.beat_times_s,
+            pulse=truth.pulse.samples,
+            timestamps_s=truth.pulse.timestamps_s,
+            face_boxes=truth.face_boxes,
+        )
+    with whole_file(folder / f"{name}{CONDITIONS_SUFFIX}") as unfinished:
+        unfinished.write_text(json.dumps(dict(truth.conditions), indent=1), encoding="utf-8")
+
+
+def read_truth(root: Path, name: str) -> Truth:
+    """The truth of the recording called `name`. Raises InputError where none is kept."""
+    path = inside(root, f"{TRUTH_FOLDER}/{name}{TRUTH_SUFFIX}")
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return Truth(
+                conditions=read_conditions(root)[name],
+                heart_rate_bpm=float(arrays["heart_rate_bpm"]),
+                beat_times_s=arrays["beat_times_s"],
+                pulse=Pulse(arrays["pulse"], arrays["timestamps_s"]),
+                face_boxes=arrays["face_boxes"],
+            )
+    except (OSError, KeyError, ValueError) as error:
+        raise InputError(
+            f"{path}: no readable truth of a synthetic recording ({error}); "
+            "write the data anew with physkit synth"
+        ) from error
+
+
+def read_conditions(root: Path) -> dict[str, dict[str, Condition]]:
+    """Conditions of the synthetic recordings under a root by name; empty for real ones.
+
+    Raises InputError for a file that is damaged.
+    """
+    known = {}
+    for path in sorted((root / TRUTH_FOLDER).glob(f"*{CONDITIONS_SUFFIX}")):
+        try:
+            known[path.name.removesuffix(CONDITIONS_SUFFIX)] = json.loads(path.read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"{path}: damaged ({error}); write the data anew with physkit synth"
+            ) from error
+    return known
