@@ -1,0 +1,232 @@
+"""Reading a store: a Zarr v3 group with one sub-group for each recording.
+
+What is not in a store yet, or only half, is not there at all: see `store_writer.py`.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from jaxtyping import Float32, Float64, Int32, UInt8
+from upath import UPath
+from zarr.errors import ArrayNotFoundError, GroupNotFoundError, NodeNotFoundError
+from zarr.storage import FsspecStore, LocalStore
+
+from physkit.core.errors import InputError
+from physkit.core.naming import natural_order
+from physkit.core.registry import unknown_name
+from physkit.core.types import Pulse
+from physkit.data.recording import Condition
+
+AnyArray = zarr.Array[Any]
+
+FORMAT = "physkit-store"
+VERSION = 1
+COLUMN_PREFIX = "label_"
+"""Arrays so called hold what else the contact sensor measured, at the pulse's times."""
+NO_SEGMENT = -1
+"""Segment number of a frame without a face."""
+
+
+@dataclass(frozen=True, eq=False)
+class StoredRecording:
+    """One prepared recording; arrays are read when asked for.
+
+    Raises InputError where an array is missing or damaged.
+    """
+
+    place: str
+    """Store and recording, for errors."""
+    name: str
+    """Name of the recording."""
+    group: zarr.Group
+    """Its Zarr group."""
+
+    @cached_property
+    def attributes(self) -> Mapping[str, Any]:
+        """Data set, subject, session, conditions, source and preparation settings."""
+        return self.group.attrs.asdict()
+
+    @property
+    def dataset(self) -> str:
+        """Data set it comes from."""
+        return str(self.attributes["dataset"])
+
+    @property
+    def subject(self) -> str:
+        """The person."""
+        return str(self.attributes["subject"])
+
+    @property
+    def session(self) -> str:
+        """Which of the person's recordings."""
+        return str(self.attributes["session"])
+
+    @property
+    def conditions(self) -> Mapping[str, Condition]:
+        """Condition columns."""
+        conditions: Mapping[str, Condition] = self.attributes["conditions"]
+        return conditions
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """How it was prepared."""
+        settings: Mapping[str, Any] = self.attributes["settings"]
+        return settings
+
+    @cached_property
+    def n_frames(self) -> int:
+        """How many frames it has."""
+        return int(self._array("frames").shape[0])
+
+    @cached_property
+    def size_px(self) -> int:
+        """Side of its square crops."""
+        return int(self._array("frames").shape[1])
+
+    @cached_property
+    def _frames(self) -> AnyArray:
+        return self._array("frames")
+
+    def frames(self, start: int = 0, stop: int | None = None) -> UInt8[np.ndarray, "t h w 3"]:
+        """RGB crops from `start` up to `stop`; only the chunks that hold them are read.
+
+        A frame without a face is black.
+        """
+        try:
+            return np.asarray(self._frames[start:stop])
+        except (OSError, ValueError, RuntimeError) as error:
+            raise self._damaged("frames", error) from error
+
+    @cached_property
+    def timestamps_s(self) -> Float64[np.ndarray, "t"]:
+        """Presentation time of each frame in seconds; the first is 0."""
+        timestamps_s: Float64[np.ndarray, "t"] = self._read("timestamps_s")
+        return timestamps_s
+
+    @cached_property
+    def pulse(self) -> Pulse:
+        """Contact pulse at its own rate, on the clock of the frames."""
+        samples = self._read("pulse").astype(np.float64)
+        return Pulse(samples, self._read("pulse_timestamps_s"))
+
+    @cached_property
+    def boxes(self) -> Float32[np.ndarray, "t 4"]:
+        """Face of each frame: x, y, width, height in pixels of the video; NaN without a face."""
+        box: Float32[np.ndarray, "t 4"] = self._read("box")
+        return box
+
+    @cached_property
+    def confidence(self) -> Float32[np.ndarray, "t"]:
+        """Confidence of the face in each frame; 0 without one."""
+        confidence: Float32[np.ndarray, "t"] = self._read("confidence")
+        return confidence
+
+    @cached_property
+    def segments(self) -> Int32[np.ndarray, "t"]:
+        """Number of the unbroken stretch of one face in each frame; -1 without a face."""
+        segment: Int32[np.ndarray, "t"] = self._read("segment")
+        return segment
+
+    @cached_property
+    def columns(self) -> Mapping[str, Float32[np.ndarray, "n"]]:
+        """What else was measured at the pulse's times, by name with its unit."""
+        names = [name for name in self.group.array_keys() if name.startswith(COLUMN_PREFIX)]
+        return {name.removeprefix(COLUMN_PREFIX): self._read(name) for name in sorted(names)}
+
+    def _read(self, name: str) -> Any:
+        try:
+            return np.asarray(self._array(name)[:])
+        except (OSError, ValueError, RuntimeError) as error:
+            raise self._damaged(name, error) from error
+
+    def _array(self, name: str) -> AnyArray:
+        try:
+            array = self.group[name]
+        except (KeyError, OSError, ValueError) as error:
+            raise self._damaged(name, error) from error
+        if not isinstance(array, zarr.Array):
+            raise self._damaged(name, "not an array")
+        return array
+
+    def _damaged(self, name: str, reason: object) -> InputError:
+        return InputError(
+            f"{self.place}: '{name}' is missing or damaged ({reason}); "
+            "remove the recording's folder and run physkit prep again"
+        )
+
+
+class Store(Mapping[str, StoredRecording]):
+    """Prepared recordings by name, in natural order. Opened by `open_store`."""
+
+    def __init__(self, path: UPath | Path, group: zarr.Group) -> None:
+        self.path = path
+        self._group = group
+        self.dataset = str(group.attrs["dataset"])
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Names of the recordings that are whole."""
+        return tuple(sorted(self._group.group_keys(), key=natural_order))
+
+    def __getitem__(self, name: str) -> StoredRecording:
+        if name not in self.names:
+            raise unknown_name(f"recording in {self.path}:", name, self.names)
+        group = self._group[name]
+        if not isinstance(group, zarr.Group):
+            raise InputError(f"{self.path}/{name}: not a recording; remove it")
+        return StoredRecording(f"{self.path}/{name}", name, group)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """The people in it, in natural order."""
+        return tuple(sorted({r.subject for r in self.values()}, key=natural_order))
+
+
+def open_store(path: str | Path | UPath) -> Store:
+    """The store at a path or an fsspec address (`s3://...`), to read.
+
+    Raises InputError where there is none.
+    """
+    where = store_path(path)
+    try:
+        group = zarr.open_group(zarr_store(where, read_only=True), mode="r", zarr_format=3)
+        attributes = group.attrs.asdict()
+    except (GroupNotFoundError, ArrayNotFoundError, NodeNotFoundError, FileNotFoundError) as error:
+        raise InputError(
+            f"{path}: no store there; make one by physkit prep --dataset NAME --raw DIR --out STORE"
+        ) from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: not a readable store ({error}); make it anew") from error
+    if attributes.get("format") != FORMAT:
+        raise InputError(f"{path}: a Zarr group, but none that physkit prep wrote; give another")
+    if attributes.get("version") != VERSION:
+        raise InputError(
+            f"{path}: a store of version {attributes.get('version')}, this physkit reads "
+            f"{VERSION}; make it anew by physkit prep"
+        )
+    return Store(where, group)
+
+
+def store_path(path: str | Path | UPath) -> UPath | Path:
+    """A path that may lie on object storage: a plain Path where it is local."""
+    where = UPath(path)
+    return Path(where.path) if where.protocol in ("", "file", "local") else where
+
+
+def zarr_store(path: UPath | Path, *, read_only: bool) -> LocalStore | FsspecStore:
+    """Zarr's own view of a place."""
+    if isinstance(path, UPath):
+        options = dict(path.storage_options)
+        return FsspecStore.from_url(str(path), storage_options=options, read_only=read_only)
+    return LocalStore(path, read_only=read_only)

@@ -1,0 +1,217 @@
+"""Writing a store, one recording at a time, each whole or not at all.
+
+A recording is written as a Zarr group of its own in a staging folder and published at the end: by
+renaming the folder where the store is local, elsewhere by copying its files, that which makes a
+folder a group last. Whoever dies on the way leaves no part of it in the store.
+"""
+
+import math
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from jaxtyping import UInt8
+from upath import UPath
+from zarr.codecs import ZstdCodec
+from zarr.storage import LocalStore
+
+from physkit.core.errors import InputError
+from physkit.data.recording import Label
+from physkit.data.store import COLUMN_PREFIX, FORMAT, VERSION, Store, open_store, zarr_store
+
+CHUNK_BYTES = 1 << 20
+"""Raw size that a chunk of frames aims at: small enough to be read for one window, large enough
+that opening its file costs nothing beside decompressing it."""
+CHUNK_FRAMES = (8, 256)
+"""Fewest and most frames in a chunk."""
+ZSTD_LEVEL = 1
+"""Faces are noisy: higher levels take longer and save nothing."""
+LABEL_CHUNK = 1 << 16
+"""Values in a chunk of a per-frame or label array: one chunk but for hours of video."""
+NO_BOX = (math.nan, math.nan, math.nan, math.nan)
+GROUP_FILE = "zarr.json"
+"""The file that makes a folder a Zarr group."""
+
+
+def create_store(path: UPath | Path, *, dataset: str) -> Store:
+    """The store at `path`, made where there is none.
+
+    Raises InputError for a store of another data set, or where nothing can be written.
+    """
+    if not (path / GROUP_FILE).exists():
+        attributes = {"format": FORMAT, "version": VERSION, "dataset": dataset}
+        try:
+            zarr.create_group(zarr_store(path, read_only=False), attributes=attributes)
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path}: cannot be made ({error}); choose another --out") from error
+    store = open_store(path)
+    if store.dataset != dataset:
+        raise InputError(
+            f"{path}: a store of '{store.dataset}', not of '{dataset}'; choose another --out"
+        )
+    return store
+
+
+def staging_folder(path: UPath | Path) -> Path | None:
+    """Where recordings of a local store are made ready: beside it, so that renaming is enough.
+
+    None for a store elsewhere, whose recordings are made ready among the temporary files.
+    """
+    return None if isinstance(path, UPath) else path.with_name(f".{path.name}.unfinished")
+
+
+@dataclass(frozen=True, eq=False)
+class StoredFrame:
+    """What a store keeps of one video frame."""
+
+    timestamp_s: float
+    """Presentation time in seconds."""
+    crop: UInt8[np.ndarray, "h w 3"] | None
+    """The face, RGB; None where there is none (stored black)."""
+    box: tuple[float, float, float, float] | None
+    """Where it lay in the video: x, y, width, height in pixels."""
+    confidence: float
+    """Confidence of the face; 0 without one."""
+    segment: int
+    """Number of the unbroken stretch of one face; `NO_SEGMENT` without one."""
+
+
+class RecordingWriter:
+    """Takes one recording's frames as they come; memory holds one chunk of crops.
+
+    folder: an empty folder, which becomes a Zarr group.
+    size_px: side of the crops.
+    """
+
+    def __init__(self, folder: Path, *, size_px: int) -> None:
+        self._store = LocalStore(folder)
+        low, high = CHUNK_FRAMES
+        chunk_frames = min(max(CHUNK_BYTES // (size_px * size_px * 3), low), high)
+        self._chunk = np.zeros((chunk_frames, size_px, size_px, 3), np.uint8)
+        self._frames = zarr.create_array(
+            self._store,
+            name="frames",
+            shape=(0, *self._chunk.shape[1:]),
+            chunks=self._chunk.shape,
+            dtype="uint8",
+            compressors=ZstdCodec(level=ZSTD_LEVEL),
+            dimension_names=("t", "h", "w", "c"),
+        )
+        self._timestamps_s: list[float] = []
+        self._boxes: list[tuple[float, float, float, float]] = []
+        self._confidence: list[float] = []
+        self._segments: list[int] = []
+
+    @property
+    def n_frames(self) -> int:
+        """How many frames came so far."""
+        return len(self._timestamps_s)
+
+    def append(self, frame: StoredFrame) -> None:
+        """Stores the next frame."""
+        place = self.n_frames % len(self._chunk)
+        self._chunk[place] = 0 if frame.crop is None else frame.crop
+        self._timestamps_s.append(frame.timestamp_s)
+        self._boxes.append(frame.box or NO_BOX)
+        self._confidence.append(frame.confidence)
+        self._segments.append(frame.segment)
+        if place + 1 == len(self._chunk):
+            self._flush(place + 1)
+
+    def finish(self, label: Label, attributes: Mapping[str, Any]) -> None:
+        """Stores what is left, the tracks, the label and the attributes."""
+        self._flush(self.n_frames % len(self._chunk))
+        arrays: dict[str, np.ndarray] = {
+            "timestamps_s": np.array(self._timestamps_s, np.float64),
+            "box": np.array(self._boxes, np.float32),
+            "confidence": np.array(self._confidence, np.float32),
+            "segment": np.array(self._segments, np.int32),
+            "pulse": label.pulse.samples.astype(np.float32),
+            "pulse_timestamps_s": label.pulse.timestamps_s.astype(np.float64),
+        }
+        for name, column in label.columns.items():
+            arrays[f"{COLUMN_PREFIX}{name}"] = column.astype(np.float32)
+        for name, values in arrays.items():
+            array = zarr.create_array(
+                self._store,
+                name=name,
+                shape=values.shape,
+                chunks=(LABEL_CHUNK, *values.shape[1:]),
+                dtype=values.dtype,
+                compressors=ZstdCodec(level=ZSTD_LEVEL),
+            )
+            array[...] = values
+        zarr.open_group(self._store, mode="r+").update_attributes(dict(attributes))
+
+    def _flush(self, n: int) -> None:
+        """Writes the first `n` crops of the chunk, the last that came."""
+        if n:
+            self._frames.resize((self.n_frames, *self._chunk.shape[1:]))
+            self._frames[self.n_frames - n :] = self._chunk[:n]
+
+
+@contextmanager
+def new_recording(path: UPath | Path, name: str) -> Iterator[Path]:
+    """An empty folder for the recording called `name`; it is published when the block ends well.
+
+    What the store held under that name is replaced. Raises OSError where the disk is full or
+    nothing can be written; then the store is as it was.
+    """
+    parent = staging_folder(path)
+    if parent is not None:
+        parent.mkdir(exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f"{name}.", dir=parent))
+    try:
+        new = folder / "new"
+        new.mkdir()
+        yield new
+        if isinstance(path, UPath):
+            _publish_remote(new, path / name)
+        else:
+            _publish_local(new, path / name, old=folder / "old")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove_recording(path: UPath | Path, name: str) -> None:
+    """Takes a recording out of the store, whole."""
+    if isinstance(path, UPath):
+        _remove_remote(path / name)
+        return
+    with tempfile.TemporaryDirectory(dir=staging_folder(path)) as folder:
+        os.replace(path / name, Path(folder) / "old")
+
+
+def clear_staging(path: UPath | Path) -> None:
+    """Removes what killed preparations left beside a local store; nobody may be writing to it."""
+    parent = staging_folder(path)
+    if parent is not None:
+        shutil.rmtree(parent, ignore_errors=True)
+
+
+def _publish_local(new: Path, final: Path, *, old: Path) -> None:
+    if final.exists():
+        os.replace(final, old)
+    os.replace(new, final)
+
+
+def _publish_remote(new: Path, final: UPath) -> None:
+    _remove_remote(final)
+    files = sorted(file for file in new.rglob("*") if file.is_file())
+    last = new / GROUP_FILE
+    for file in [*(f for f in files if f != last), last]:
+        final.fs.put_file(str(file), (final / file.relative_to(new).as_posix()).path)
+
+
+def _remove_remote(final: UPath) -> None:
+    if (final / GROUP_FILE).exists():
+        (final / GROUP_FILE).unlink()  # first: without it the rest is no recording
+    if final.exists():
+        final.fs.rm(final.path, recursive=True)
