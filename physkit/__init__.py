@@ -7,17 +7,19 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from physkit.pipelines.evaluate import evaluate_model
     from physkit.pipelines.load import load
     from physkit.pipelines.predict import predict
     from physkit.pipelines.score import score
 
 _LAZY = {
+    "evaluate_model": "physkit.pipelines.evaluate",
     "load": "physkit.pipelines.load",
     "predict": "physkit.pipelines.predict",
     "score": "physkit.pipelines.score",
 }
 
-__all__ = ["load", "predict", "score"]
+__all__ = ["evaluate_model", "load", "predict", "score"]
 
 
 def __getattr__(name: str) -> Any:

@@ -51,6 +51,13 @@ COMMANDS = {
         "metrics of a predictions file from anywhere, by a named protocol",
         positional=False,
     ),
+    "evaluate": Command(
+        "physkit.pipelines.evaluate",
+        "EvaluateConfig",
+        "run",
+        "a model's pulse of every recording of a store, and its metrics",
+        positional=False,
+    ),
     "bench step": Command(
         "physkit.pipelines.bench.step",
         "BenchStepConfig",
@@ -91,7 +98,10 @@ COMMANDS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command. 0: all was done; 2: bad usage or bad input, told in one line."""
+    """Run one command. 0: all was done; 2: bad usage or bad input, told in one line.
+
+    A result that knows of work left undone says so itself by its `exit_status`, 1.
+    """
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         status = _dispatch(words)
@@ -178,7 +188,7 @@ def _run(name: str, command: Command, words: list[str]) -> int:
         print(json.dumps(result.to_dict(), allow_nan=False))
     else:
         print("\n".join(result.lines()))
-    return 0
+    return getattr(result, "exit_status", 0)
 
 
 def _parse(name: str, command: Command, config_class: type, words: list[str]) -> dict[str, Any]:

@@ -65,8 +65,13 @@ def stored_crops(crops: Crops, *, size: int) -> Iterator[TimedCrop]:
     for crop, timestamp_s in zip(crops.frames, crops.timestamps_s, strict=True):
         picture = np.asarray(crop)
         if picture.shape[:2] != (size, size):
-            picture = cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA)
+            picture = resized(picture, size)
         yield TimedCrop(float(timestamp_s), picture, 0)
+
+
+def resized(picture: np.ndarray, size: int) -> np.ndarray:
+    """A square crop, area-resized to another side."""
+    return np.asarray(cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA))
 
 
 def check_crop_size(path: str, crops: Crops, *, size: int) -> None:

@@ -2,25 +2,22 @@
 
 import dataclasses
 import math
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from physkit.core.errors import InputError, PhyskitError
+from physkit.core.errors import InputError
 from physkit.core.registry import unknown_name
 from physkit.face.detect import DETECTORS
-from physkit.pipelines.threads import torch_threads
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from physkit.core.types import Pulse
     from physkit.nn.streaming import PulseModel
     from physkit.pipelines.crops import TimedCrop
 
-CROP_SIZE_PX = 36
-"""Side of a crop for models that do not say how large a crop they read."""
 RUNTIMES = ("torch",)
 
 
@@ -146,15 +143,17 @@ def predict(input: str | Path, **options: Any) -> PulseResult:  # noqa: A002
 
 def run(config: PredictConfig, *, progress: bool = False) -> PulseResult:
     """Do what `physkit predict` does. progress: show a bar on a terminal's standard error."""
+    from physkit.pipelines.inference import choose_model, flushed_denormals
+    from physkit.pipelines.threads import torch_threads
     from physkit.signal.reading import read_pulse
 
     if config.plot:
         from physkit.pipelines.plot import check_plot_path, plot_pulse
 
         check_plot_path(Path(config.plot))
-    model_name, model, notes = _choose_model(config)
+    model_name, model, notes = choose_model(config.model, config.weights)
     # More threads than idle cores wait for each other at every op; decoding needs its share.
-    with torch_threads(config.threads), _flushed_denormals():
+    with torch_threads(config.threads), flushed_denormals():
         pulse, n_seen, detector = _read_waveform(config, model, progress=progress)
     n_frames = len(pulse.samples)
     if n_seen == 0:
@@ -184,26 +183,6 @@ def run(config: PredictConfig, *, progress: bool = False) -> PulseResult:
     return result
 
 
-def _choose_model(config: PredictConfig) -> tuple[str, "PulseModel[Any]", tuple[str, ...]]:
-    """Name and model, and what to tell the user of a choice made for them."""
-    from physkit.weights.load import load_model, read_any_weights
-    from physkit.weights.manifest import find_weights, known_weights
-
-    weights = Path(config.weights) if config.weights else None
-    name = config.model
-    notes: tuple[str, ...] = ()
-    if name == "auto" and weights is not None:
-        name = read_any_weights(weights)[0].model
-    elif name == "auto":
-        weights = find_weights("facephys")
-        name = "facephys" if weights else "pos"
-        if not weights:
-            notes = ("no FacePhys weights at hand, so model pos: physkit weights pull facephys",)
-    elif weights is None and name in known_weights():
-        weights = find_weights(name)
-    return name, load_model(name, weights), notes
-
-
 def _read_waveform(
     config: PredictConfig, model: "PulseModel[Any]", *, progress: bool
 ) -> tuple["Pulse", int, str | None]:
@@ -213,11 +192,14 @@ def _read_waveform(
     from physkit.media.crops import read_crops
     from physkit.media.frames import CROPS_SUFFIXES, open_frames
     from physkit.pipelines.crops import check_crop_size, make_tracker, stored_crops, tracked_crops
+    from physkit.pipelines.inference import crop_size_px, usable_device
     from physkit.pipelines.prefetch import prefetch
     from physkit.pipelines.stream import PulseStream
 
-    stream = PulseStream(model, chunk_frames=config.chunk_frames, device=_device(config.device))
-    size = _crop_size_px(model)
+    stream = PulseStream(
+        model, chunk_frames=config.chunk_frames, device=usable_device(config.device)
+    )
+    size = crop_size_px(model)
 
     def drain(items: "Iterable[TimedCrop]", n_frames: int | None) -> "Pulse":
         hidden = None if progress else True
@@ -244,44 +226,3 @@ def _read_waveform(
         )
         with closing(crops_ahead):
             return drain(crops_ahead, source.n_frames), stream.n_seen, detector
-
-
-def _crop_size_px(model: "PulseModel[Any]") -> int:
-    """Side of the square crops that the model reads."""
-    config = getattr(model, "config", None)
-    width, height = (getattr(config, side, CROP_SIZE_PX) for side in ("width", "height"))
-    if height != width:
-        raise InputError(
-            f"this {type(model).__name__} reads {width}x{height} pixels, and faces are cut as "
-            "squares; use it from Python: physkit.load(...)"
-        )
-    return int(height)
-
-
-@contextmanager
-def _flushed_denormals() -> "Iterator[None]":
-    """Denormal numbers count as zero inside; as they did before afterwards.
-
-    A state that nothing drives decays into denormal numbers and stays there, and arithmetic on
-    those is a third slower: 10 minutes of video begin at 270 frames/s and end at 200.
-    """
-    import torch
-
-    before = bool(torch.tensor(1e-40) * 1 == 0)
-    torch.set_flush_denormal(True)
-    try:
-        yield
-    finally:
-        torch.set_flush_denormal(before)
-
-
-def _device(name: str) -> Any:
-    import torch
-
-    try:
-        device = torch.device(name)
-        torch.zeros(1, dtype=torch.float64, device=device).tolist()  # phases are float64
-    except (RuntimeError, AssertionError, TypeError) as error:
-        reason = str(error).splitlines()[0]
-        raise PhyskitError(f"--device {name}: not usable here ({reason}); use cpu") from error
-    return device

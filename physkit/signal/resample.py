@@ -1,7 +1,7 @@
 """Samples with true timestamps onto a uniform clock, gaps kept as gaps."""
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from scipy.interpolate import Akima1DInterpolator
 
 MAX_GAP_S = 0.5
@@ -52,21 +52,32 @@ def resample(
     # half a thousandth of a step of tolerance keeps the last sample of an already uniform clock
     n = int(np.floor((timestamps_s[-1] - timestamps_s[0]) * fps + 5e-4)) + 1
     grid_s = timestamps_s[0] + np.arange(n) / fps
-    values = np.full(n, np.nan)
+    tolerance_s = 1e-3 / fps
+    return sample_at(
+        samples, timestamps_s, grid_s, max_gap_s=max_gap_s, tolerance_s=tolerance_s
+    ), grid_s
+
+
+def sample_at(
+    samples: Float[np.ndarray, "t"],
+    timestamps_s: Float[np.ndarray, "t"],
+    at_s: Float[np.ndarray, "u"],
+    *,
+    max_gap_s: float = MAX_GAP_S,
+    tolerance_s: float = 0.0,
+) -> Float[np.ndarray, "u"]:
+    """Values at any times by the spline of `resample`; NaN wherever nothing was seen.
+
+    max_gap_s: the longest stretch in seconds without a sample that is bridged.
+    tolerance_s: how far outside a stretch of samples its first and last value still hold.
+    """
+    values = np.full(at_s.shape, np.nan)
     for run in seen_runs(samples, timestamps_s, max_gap_s=max_gap_s):
         finite = np.isfinite(samples[run])
         times, seen = timestamps_s[run][finite], samples[run][finite].astype(np.float64)
-        inside = _inside(grid_s, times, fps=fps)
-        at = np.clip(grid_s[inside], times[0], times[-1])
-        values[inside] = _interpolate(times, seen, at)
-    return values, grid_s
-
-
-def _inside(
-    grid_s: Float[np.ndarray, "u"], times: Float[np.ndarray, "r"], *, fps: float
-) -> Bool[np.ndarray, "u"]:
-    tolerance_s = 1e-3 / fps
-    return np.asarray((grid_s >= times[0] - tolerance_s) & (grid_s <= times[-1] + tolerance_s))
+        inside = (at_s >= times[0] - tolerance_s) & (at_s <= times[-1] + tolerance_s)
+        values[inside] = _interpolate(times, seen, np.clip(at_s[inside], times[0], times[-1]))
+    return values
 
 
 def _interpolate(

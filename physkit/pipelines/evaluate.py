@@ -1,0 +1,176 @@
+"""`physkit evaluate`: a model's pulse for every recording of a store, and its metrics."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from physkit.core.errors import InputError
+
+if TYPE_CHECKING:
+    from physkit.data.store import Store, StoredRecording
+    from physkit.evaluate.predictions import PredictedRecording
+    from physkit.evaluate.result import Score
+    from physkit.nn.streaming import PulseModel
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """Reads the pulse of a prepared data set and scores it against the contact sensor."""
+
+    data: str
+    """Store that physkit prep wrote."""
+    out: str
+    """Folder for predictions.parquet, metrics.json, windows.parquet and report.html."""
+    model: str = "auto"
+    """facephys, green, ica, chrom, pbv, pos, lgi or omit; auto: the model that --weights belong to,
+    else facephys where its weights were pulled, else pos."""
+    weights: str | None = None
+    """Weights file of the model: .safetensors, or the released FacePhys.weights.h5."""
+    protocol: str = "physkit-1"
+    """toolbox-2023, toolbox-2024-06, toolbox-2024-12, toolbox-2025-03, physllm or physkit-1."""
+    window_s: float | Literal["inf"] | None = None
+    """Window length in seconds; by default the whole recording, and 30 s every second under
+    physkit-1; inf is always the whole recording."""
+    hr: Literal["fft", "peak"] = "fft"
+    """Heart rate from the spectrum, or from the intervals between peaks."""
+    subjects: list[str] | None = None
+    """Only these people of the store; by default all."""
+    chunk_frames: int = 128
+    """Frames that the model reads at once; changes speed and memory, not the result."""
+    threads: int | None = None
+    """CPU threads of the model; by default half of the cores."""
+    device: str = "cpu"
+    """Torch device: cpu, cuda, cuda:1, ..."""
+
+    def __post_init__(self) -> None:
+        if self.chunk_frames < 1:
+            raise InputError(f"--chunk_frames {self.chunk_frames}: must be at least 1")
+        if self.threads is not None and self.threads < 1:
+            raise InputError(f"--threads {self.threads}: must be at least 1")
+
+
+@dataclass(frozen=True, eq=False)
+class EvaluateResult:
+    """The score of a model on a store."""
+
+    score: "Score"
+    """Every figure, under the protocol that was asked for."""
+    model: str
+    """Model that read the pulse."""
+    left_out: tuple[tuple[str, str], ...]
+    """Recordings that could not be read, each with the cause."""
+    out: Path
+    """Folder of the results."""
+    notes: tuple[str, ...]
+    """What was chosen without being asked for."""
+
+    @property
+    def exit_status(self) -> int:
+        """0 only when every recording was read."""
+        return 1 if self.left_out else 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """The score's JSON object, with `model`, `left_out`, `notes` and `out`."""
+        return self.score.to_dict() | {
+            "model": self.model,
+            "left_out": [{"recording": name, "cause": cause} for name, cause in self.left_out],
+            "notes": list(self.notes),
+            "out": str(self.out),
+        }
+
+    def lines(self) -> list[str]:
+        """The figures, then what was left out and where the files lie."""
+        return [
+            f"model {self.model}",
+            *self.score.lines(),
+            *(f"left out: {name}: {cause}" for name, cause in self.left_out),
+            *(f"note: {note}" for note in self.notes),
+            f"report {self.out / 'report.html'}",
+        ]
+
+
+def evaluate_model(data: str | Path, out: str | Path, **options: Any) -> EvaluateResult:
+    """Score a model on a store; options are the other fields of `EvaluateConfig`.
+
+    Raises PhyskitError where the store, the weights, an option or the folder cannot be used.
+    """
+    plain: dict[str, Any] = {k: str(v) if isinstance(v, Path) else v for k, v in options.items()}
+    return run(EvaluateConfig(str(data), str(out), **plain))
+
+
+def run(config: EvaluateConfig, *, progress: bool = False) -> EvaluateResult:
+    """Do what `physkit evaluate` does. progress: show a bar on a terminal's standard error."""
+    from physkit.data.store import open_store
+    from physkit.evaluate.predictions import write_predictions
+    from physkit.evaluate.protocols import find_protocol
+    from physkit.pipelines.inference import choose_model
+    from physkit.pipelines.score import score
+
+    find_protocol(config.protocol)
+    store = open_store(config.data)
+    recordings = _chosen(store, config.subjects)
+    name, model, notes = choose_model(config.model, config.weights)
+    predicted, left_out = _predict_all(recordings, model, config, progress=progress)
+    if not predicted:
+        raise InputError(f"{config.data}: no recording could be read; {': '.join(left_out[0])}")
+    out = Path(config.out)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{out}: cannot be made ({error}); choose another --out") from error
+    write_predictions(predicted, out / "predictions.parquet")
+    result = score(
+        out / "predictions.parquet",
+        protocol=config.protocol,
+        window_s=float("inf") if config.window_s == "inf" else config.window_s,
+        hr=config.hr,
+        out=out,
+    )
+    return EvaluateResult(result, name, tuple(left_out), out, notes)
+
+
+def _chosen(store: "Store", subjects: list[str] | None) -> list["StoredRecording"]:
+    from physkit.core.registry import unknown_name
+
+    recordings = list(store.values())
+    if not recordings:
+        raise InputError(f"{store.path}: holds no recordings; fill it by physkit prep")
+    for subject in subjects or ():
+        if subject not in store.subjects:
+            raise unknown_name(f"subject in {store.path}:", subject, store.subjects)
+    return [r for r in recordings if subjects is None or r.subject in subjects]
+
+
+def _predict_all(
+    recordings: list["StoredRecording"],
+    model: "PulseModel[Any]",
+    config: EvaluateConfig,
+    *,
+    progress: bool,
+) -> tuple[list["PredictedRecording"], list[tuple[str, str]]]:
+    from tqdm import tqdm
+
+    from physkit.pipelines.inference import flushed_denormals, usable_device
+    from physkit.pipelines.recordings import predict_recording
+    from physkit.pipelines.threads import torch_threads
+
+    device = usable_device(config.device)
+    predicted: list[PredictedRecording] = []
+    left_out: list[tuple[str, str]] = []
+    total = sum(recording.n_frames for recording in recordings)
+    with (
+        torch_threads(config.threads),
+        flushed_denormals(),
+        tqdm(total=total, unit="frame", disable=None if progress else True, leave=False) as bar,
+    ):
+        for recording in recordings:
+            try:
+                predicted.append(
+                    predict_recording(
+                        recording, model, chunk_frames=config.chunk_frames, device=device
+                    )
+                )
+            except InputError as error:
+                left_out.append((recording.name, str(error)))
+            bar.update(recording.n_frames)
+    return predicted, left_out

@@ -1,0 +1,77 @@
+"""What every pipeline that runs a model needs: the model, its input size, its device."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from physkit.core.errors import InputError, PhyskitError
+from physkit.nn.streaming import PulseModel
+from physkit.weights.load import load_model, read_any_weights
+from physkit.weights.manifest import find_weights, known_weights
+
+CROP_SIZE_PX = 36
+"""Side of a crop for models that do not say how large a crop they read."""
+
+
+def choose_model(
+    name: str, weights_file: str | None
+) -> tuple[str, PulseModel[Any], tuple[str, ...]]:
+    """Name and model, and what to tell the user of a choice made for them.
+
+    name: "auto" is the model that the weights belong to, else facephys where its weights were
+      pulled, else pos.
+    Raises UnknownNameError or WeightsError.
+    """
+    weights = Path(weights_file) if weights_file else None
+    notes: tuple[str, ...] = ()
+    if name == "auto" and weights is not None:
+        name = read_any_weights(weights)[0].model
+    elif name == "auto":
+        weights = find_weights("facephys")
+        name = "facephys" if weights else "pos"
+        if not weights:
+            notes = ("no FacePhys weights at hand, so model pos: physkit weights pull facephys",)
+    elif weights is None and name in known_weights():
+        weights = find_weights(name)
+    return name, load_model(name, weights), notes
+
+
+def crop_size_px(model: PulseModel[Any]) -> int:
+    """Side of the square crops that the model reads."""
+    config = getattr(model, "config", None)
+    width, height = (getattr(config, side, CROP_SIZE_PX) for side in ("width", "height"))
+    if height != width:
+        raise InputError(
+            f"this {type(model).__name__} reads {width}x{height} pixels, and faces are cut as "
+            "squares; use it from Python: physkit.load(...)"
+        )
+    return int(height)
+
+
+@contextmanager
+def flushed_denormals() -> Iterator[None]:
+    """Denormal numbers count as zero inside; as they did before afterwards.
+
+    A state that nothing drives decays into denormal numbers and stays there, and arithmetic on
+    those is a third slower: 10 minutes of video begin at 270 frames/s and end at 200.
+    """
+    before = bool(torch.tensor(1e-40) * 1 == 0)
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(before)
+
+
+def usable_device(name: str) -> torch.device:
+    """The torch device called `name`; raises PhyskitError where it cannot be used."""
+    try:
+        device = torch.device(name)
+        torch.zeros(1, dtype=torch.float64, device=device).tolist()  # phases are float64
+    except (RuntimeError, AssertionError, TypeError) as error:
+        reason = str(error).splitlines()[0]
+        raise PhyskitError(f"--device {name}: not usable here ({reason}); use cpu") from error
+    return device

@@ -1,0 +1,91 @@
+"""`physkit evaluate` on stores: rates, gaps, what is left out, and what is refused."""
+
+import json
+from pathlib import Path
+
+import pytest
+from stores import add_recording, small_store
+
+import physkit
+from physkit.cli import main
+from physkit.core.errors import InputError, PhyskitError
+from physkit.evaluate.predictions import read_predictions
+
+RATES_BPM = {"anna": 60.0, "bert": 84.0, "cleo": 120.0}
+
+
+def test_rates_of_a_store_are_read_and_reported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small_store(tmp_path / "test.zarr", RATES_BPM)
+    out = tmp_path / "results" / "pos"
+    words = ["evaluate", "--data", str(tmp_path / "test.zarr"), "--out", str(out)]
+    status = main([*words, "--model", "pos", "--protocol", "toolbox-2025-03", "--json"])
+    assert status == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["model"], report["n_recordings"], report["n_subjects"]) == ("pos", 3, 3)
+    assert report["metrics"]["mae_bpm"]["value"] < 0.1
+    kept = {file.name for file in out.iterdir()}
+    assert kept == {"predictions.parquet", "metrics.json", "windows.parquet", "report.html"}
+
+
+def test_frames_without_a_face_and_beyond_the_label_are_left_out(tmp_path: Path) -> None:
+    store = tmp_path / "test.zarr"
+    add_recording(
+        store, "a", subject="a", rate_bpm=75.0, faceless=slice(200, 260), label_shift_s=1.0
+    )
+    physkit.evaluate_model(store, tmp_path / "out", model="pos", window_s="inf")
+    (row,) = read_predictions(tmp_path / "out" / "predictions.parquet")
+    assert row.timestamps_s is not None
+    assert row.timestamps_s[0] == pytest.approx(1.0)
+    assert not ((row.timestamps_s > 200 / 30 - 0.01) & (row.timestamps_s < 260 / 30 - 0.01)).any()
+    assert len(row.prediction) == 600 - 60 - 30
+    assert row.fps == pytest.approx(30.0)
+
+
+def test_what_cannot_be_read_is_named_and_the_rest_is_scored(tmp_path: Path) -> None:
+    store = tmp_path / "test.zarr"
+    add_recording(store, "good", subject="a", rate_bpm=75.0)
+    add_recording(store, "late", subject="b", rate_bpm=75.0, label_shift_s=100.0)
+    add_recording(store, "tiny", subject="c", rate_bpm=75.0, size_px=24)
+    result = physkit.evaluate_model(store, tmp_path / "out", model="pos")
+    assert result.exit_status == 1
+    assert result.score.n_recordings == 1
+    causes = dict(result.left_out)
+    assert set(causes) == {"late", "tiny"}
+    assert "0 frames with both a face and a label" in causes["late"]
+    assert "24x24" in causes["tiny"]
+    assert "--size 36" in causes["tiny"]
+
+
+def test_larger_crops_are_reduced_to_the_models_size(tmp_path: Path) -> None:
+    add_recording(tmp_path / "s.zarr", "a", subject="a", rate_bpm=75.0, size_px=72)
+    result = physkit.evaluate_model(
+        tmp_path / "s.zarr", tmp_path / "out", model="pos", protocol="toolbox-2025-03"
+    )
+    assert result.score.metrics.mae_bpm.value < 0.1
+
+
+def test_only_the_subjects_asked_for_are_read(tmp_path: Path) -> None:
+    small_store(tmp_path / "s.zarr", RATES_BPM)
+    result = physkit.evaluate_model(
+        tmp_path / "s.zarr", tmp_path / "out", model="pos", subjects=["bert", "cleo"]
+    )
+    assert {window.subject for window in result.score.windows} == {"bert", "cleo"}
+
+
+def test_unusable_stores_subjects_and_options_are_refused_in_one_line(tmp_path: Path) -> None:
+    small_store(tmp_path / "s.zarr", {"anna": 60.0})
+    out = tmp_path / "out"
+    with pytest.raises(InputError, match="no store there"):
+        physkit.evaluate_model(tmp_path / "other.zarr", out, model="pos")
+    with pytest.raises(PhyskitError, match="did you mean 'anna'"):
+        physkit.evaluate_model(tmp_path / "s.zarr", out, model="pos", subjects=["ana"])
+    with pytest.raises(PhyskitError, match="did you mean 'pos'"):
+        physkit.evaluate_model(tmp_path / "s.zarr", out, model="poss")
+    with pytest.raises(PhyskitError, match="unknown protocol"):
+        physkit.evaluate_model(tmp_path / "s.zarr", out, model="pos", protocol="mine")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="choose another --out"):
+        physkit.evaluate_model(tmp_path / "s.zarr", tmp_path / "file" / "out", model="pos")
+    assert not out.exists()
