@@ -81,3 +81,15 @@ def _of_size(
     if rgb.shape[1::-1] != size_px:
         raise ValueError(f"a frame of {rgb.shape[1::-1]} pixels in a video of {size_px}")
     return rgb
+
+
+def n_pictures(path: Path) -> int | None:
+    """How many pictures an AVI holds by its index; None where it cannot be opened.
+
+    Decodes nothing. Frames that were left out do not count.
+    """
+    try:
+        with av.open(f"file:{path}") as container:
+            return len(container.streams.video[0].index_entries) or None
+    except (av.FFmpegError, OSError, IndexError):
+        return None

@@ -120,8 +120,8 @@ class Reader(ABC):
 
     def _nearest(self, root: Path) -> str:
         """Where near `root` such recordings are, or what is there instead."""
-        children = sorted(child for child in root.iterdir() if child.is_dir())
-        grandchildren = [g for child in children for g in sorted(child.iterdir()) if g.is_dir()]
+        children = _folders(root)
+        grandchildren = [grandchild for child in children for grandchild in _folders(child)]
         for folder in (*children, root.parent, *grandchildren):
             n = len(self._find(folder))
             if n:
@@ -132,9 +132,17 @@ class Reader(ABC):
         return f"it holds {shown}{more}" if entries else "it is empty"
 
 
+def _folders(folder: Path) -> list[Path]:
+    """The folders in a folder, in order; none where it cannot be looked into."""
+    try:
+        return sorted(child for child in folder.iterdir() if child.is_dir())
+    except OSError:
+        return []
+
+
 def _strays(root: Path, recordings: list[Recording]) -> list[Path]:
     """Files under `root` that no recording names, in order; hidden ones do not count."""
-    files = {recording.path(file) for recording in recordings for file in recording.files}
+    files = {root / file for recording in recordings for file in recording.files}
     strays: list[Path] = []
     folders = [root]
     while folders:

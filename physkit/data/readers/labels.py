@@ -1,0 +1,95 @@
+"""Files of numbers as a label: read with every damage named, put in order of time."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from physkit.core.errors import InputError
+from physkit.core.types import Pulse
+from physkit.data.recording import Label
+
+MAX_DROPPED = 0.05
+"""Largest part of a label that may be dropped for its times; more, and the clock is broken."""
+
+REPAIR = "copy or download it again"
+
+
+def read_bytes(path: Path) -> bytes:
+    """A whole file. Raises InputError where it is missing, unreadable or empty."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file; {REPAIR}") from error
+    except OSError as error:
+        raise InputError(f"{path}: unreadable ({error}); check the file") from error
+    if not data.strip():
+        raise InputError(f"{path}: empty; {REPAIR}")
+    return data
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a text file that hold anything. Raises InputError where it is no text."""
+    try:
+        text = read_bytes(path).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not a text file ({error}); {REPAIR}") from error
+    return [line for line in text.splitlines() if line.strip()]
+
+
+def numbers(path: Path, values: Iterable[object], what: str) -> Float[np.ndarray, "t"]:
+    """What a file holds as finite numbers. Raises InputError for anything else."""
+    try:
+        array = np.array(list(values), dtype=np.float64)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise InputError(f"{path}: {what} is not made of numbers ({error}); {REPAIR}") from error
+    if array.ndim != 1:
+        raise InputError(f"{path}: {what} is not a list of numbers; {REPAIR}")
+    n_bad = int(np.count_nonzero(~np.isfinite(array)))
+    if n_bad:
+        raise InputError(f"{path}: {what}: {n_bad} of {len(array)} are no numbers; {REPAIR}")
+    return array
+
+
+def later_ones(path: Path, times_s: Float[np.ndarray, "t"]) -> Bool[np.ndarray, "t"]:
+    """Which times lie after all those before them; the first does.
+
+    Raises InputError for fewer than two times, and where more than 5 % are not later.
+    """
+    n = len(times_s)
+    if n < 2:
+        raise InputError(f"{path}: {n} pulse samples; {REPAIR}")
+    later = np.ones(n, dtype=bool)
+    later[1:] = times_s[1:] > np.maximum.accumulate(times_s)[:-1]
+    n_dropped = n - int(np.count_nonzero(later))
+    if n_dropped > MAX_DROPPED * n:
+        raise InputError(
+            f"{path}: {n_dropped} of {n} times are not later than those before; {REPAIR}"
+        )
+    return later
+
+
+def make_label(
+    path: Path,
+    times_s: Float[np.ndarray, "t"],
+    pulse: Float[np.ndarray, "t"],
+    columns: Mapping[str, Float[np.ndarray, "t"]],
+    warnings: tuple[str, ...] = (),
+) -> Label:
+    """A label in order of time: samples that are not later than all before them are dropped.
+
+    times_s: seconds since the first video frame.
+    warnings: what was mended before.
+    Raises InputError as `later_ones` does.
+    """
+    later = later_ones(path, times_s)
+    n_dropped = len(later) - int(np.count_nonzero(later))
+    if n_dropped:
+        mended = f"{path.name}: dropped {n_dropped} of {len(later)} samples, not later than before"
+        warnings = (*warnings, mended)
+    return Label(
+        pulse=Pulse(samples=pulse[later], timestamps_s=times_s[later]),
+        columns={name: values[later] for name, values in columns.items()},
+        warnings=warnings,
+    )
