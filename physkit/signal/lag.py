@@ -1,0 +1,329 @@
+"""How late one pulse is behind another, each on its own clock, and whether the clocks drift apart.
+
+Positive: the label is late, label(t) = pulse(t - lag).
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Bool, Float
+from scipy.signal import correlate
+from scipy.stats import theilslopes
+
+from physkit.core.types import Pulse
+from physkit.signal.filters import bandpass
+from physkit.signal.resample import resample, seen_runs
+
+MIN_RUN_S = 2.0
+"""A shorter unbroken stretch is edge for the filter from end to end."""
+MIN_FILLED = 0.8
+"""Least share of a window in which both pulses must be known."""
+MIN_ENERGY = 1e-9
+"""Energy of a flat window, relative to the whole signal: its correlation is rounding."""
+
+MAX_OWN_S = 0.15
+"""How far from the common line a window's own peak may lie: under half a beat at 180 bpm."""
+MIN_SHARE = 0.1
+"""Least energy of a window that is taken as its own, relative to the strongest."""
+MIN_ERROR = 1e-6
+"""Windows without noise differ by rounding alone."""
+
+
+@dataclass(frozen=True)
+class LagConfig:
+    """How a lag is looked for, and what it takes to believe it."""
+
+    clock_hz: float = 120.0
+    """Rate of the common clock; a parabola finds the peak between its ticks."""
+    low_hz: float = 0.6
+    """Lower edge of the band that is compared, in Hz."""
+    high_hz: float = 4.0
+    """Upper edge of the band in Hz: the fundamental and a harmonic or more."""
+    window_s: float = 10.0
+    """Longest window whose correlation is taken on its own."""
+    max_lag_s: float = 1.0
+    """Lags in the middle of the recording are looked for from minus this to plus this."""
+    max_drift: float = 0.01
+    """Largest growth of the lag that is looked for, in seconds a second: a rate of 30 Hz that is
+    29.97 Hz in truth makes 0.001."""
+    min_correlation: float = 0.35
+    """A lower correlation at the best lag is no agreement."""
+    min_windows: int = 3
+    """Fewer windows cannot agree with each other."""
+    usual_lag_s: float = 0.2
+    """Spread of the lags that labels have: a steady pulse repeats itself, and where two lags fit
+    alike the smaller is the likelier."""
+    sure_z: float = 2.0
+    """Standard errors by which a lag must fit better than another to leave no doubt."""
+
+
+@dataclass(frozen=True)
+class LagEstimate:
+    """How late a label is behind a pulse."""
+
+    lag_s: float | None
+    """Seconds that the label is late, in the middle of the recording; None where unreliable."""
+    spread_s: float
+    """Median absolute deviation of the windows' own lags from the line through them, times 1.48."""
+    correlation: float
+    """Mean correlation of the windows along that line; NaN where there is no window."""
+    drift_s_per_s: float | None
+    """Growth of the lag over time; None where unreliable."""
+    drift_error_s_per_s: float
+    """Half the width of that growth's 95 % interval; NaN where there are too few windows."""
+    span_s: float
+    """Time between the first window's and the last window's middle."""
+    n_windows: int
+    """Windows that were compared."""
+    rival_s: float | None
+    """Another lag, about a beat away, that explains the recording as well; None without one."""
+    reason: str | None
+    """Why there is no estimate; None where there is one."""
+
+
+def estimate_lag(label: Pulse, pulse: Pulse, *, config: LagConfig | None = None) -> LagEstimate:
+    """How late `label` is behind `pulse`; NaN in either is a moment not seen.
+
+    Both go onto one even clock and through one zero-phase band-pass; short windows are correlated
+    at every lag. The straight line through (time, lag) with the highest mean correlation gives lag
+    and drift, then each window's own peak near it refines both. A steady rhythm fits again a beat
+    later: windows tell these apart by the beats' unevenness, see `LagConfig.usual_lag_s`.
+    """
+    config = LagConfig() if config is None else config
+    windows = _correlate(label, pulse, config)
+    if len(windows.times_s) < config.min_windows:
+        return _unknown(windows, float("nan"), "too short a time is known of both pulses")
+    line = _best_line(windows, config)
+    correlation = 0.0 if line is None else windows.mean_along(line)
+    if line is None or correlation < config.min_correlation:
+        return _unknown(windows, correlation, f"they hardly agree (correlation {correlation:.2f})")
+    return _refined(windows, line, correlation, config)
+
+
+@dataclass(frozen=True, eq=False)
+class _Windows:
+    """Correlation of the windows that are known well enough."""
+
+    times_s: Float[np.ndarray, "w"]
+    """Middle of each, from the middle of the recording."""
+    lags_s: Float[np.ndarray, "k"]
+    correlations: Float[np.ndarray, "w k"]
+    overlap: float
+    """How many windows share each moment."""
+
+    def along(self, line: "_Line") -> Float[np.ndarray, "w"]:
+        """Each window's correlation at the lag that the line gives it."""
+        lags_s = line.lag_s + line.drift * self.times_s
+        step_s = self.lags_s[1] - self.lags_s[0]
+        index = np.rint((lags_s - self.lags_s[0]) / step_s).astype(int)
+        known = (index >= 0) & (index < len(self.lags_s))
+        index = np.clip(index, 0, len(self.lags_s) - 1)
+        return np.where(known, self.correlations[np.arange(len(index)), index], 0.0)
+
+    def mean_along(self, line: "_Line") -> float:
+        """The mean of `along`."""
+        return float(self.along(line).mean())
+
+
+@dataclass(frozen=True)
+class _Line:
+    lag_s: float
+    drift: float
+    rival: "_Line | None" = None
+
+
+def _unknown(windows: _Windows, correlation: float, reason: str) -> LagEstimate:
+    n, nan = len(windows.times_s), float("nan")
+    span_s = float(np.ptp(windows.times_s)) if n else 0.0
+    return LagEstimate(None, nan, correlation, None, nan, span_s, n, None, reason)
+
+
+def _correlate(label: Pulse, pulse: Pulse, config: LagConfig) -> _Windows:
+    """Correlation of pulse(t) with label(t + lag), window by window."""
+    x, known_x, start_s = _on_clock(pulse, config)
+    reach_s = config.max_lag_s + config.max_drift * len(x) / config.clock_hz / 2
+    reach = round(reach_s * config.clock_hz)
+    y, known_y = _beside(label, start_s=start_s, n=len(x), reach=reach, config=config)
+    span_s = len(x) / config.clock_hz
+    window_s = min(config.window_s, max(span_s / 6, config.window_s / 2.5))
+    n = round(window_s * config.clock_hz)
+    hop = max(n // 2, 1)
+    rows, times_s = [], []
+    for first in range(0, len(x) - n + 1, hop):
+        here, there = slice(first, first + n), slice(first, first + n + 2 * reach)
+        known = known_x[here] & known_y[first + reach : first + reach + n]
+        row = _correlation(x[here], y[there]) if known.mean() >= MIN_FILLED else None
+        if row is not None:
+            rows.append(row)
+            times_s.append((first + n / 2) / config.clock_hz - span_s / 2)
+    lags_s = np.arange(-reach, reach + 1) / config.clock_hz
+    table = np.array(rows) if rows else np.zeros((0, len(lags_s)))
+    return _Windows(np.array(times_s), lags_s, table, n / hop)
+
+
+def _correlation(
+    x: Float[np.ndarray, "n"], y: Float[np.ndarray, "m"]
+) -> Float[np.ndarray, "k"] | None:
+    """Of a window with every equally long window of `y`; None where either is flat."""
+    summed = np.concatenate([[0.0], np.cumsum(y**2)])
+    energy = summed[len(x) :] - summed[: -len(x)]
+    least = MIN_ENERGY * len(x)
+    if not (x @ x > least and energy.max() > least):
+        return None
+    # where the label ends, a few samples of it must not look like agreement
+    scale = np.sqrt(np.maximum(energy, MIN_SHARE * energy.max()) * (x @ x))
+    return np.asarray(correlate(y, x, mode="valid", method="fft") / scale)
+
+
+def _on_clock(
+    pulse: Pulse, config: LagConfig
+) -> tuple[Float[np.ndarray, "u"], Bool[np.ndarray, "u"], float]:
+    """The band on the common clock, where it is known, and the clock's start in seconds."""
+    values, grid_s = resample(pulse.samples, pulse.timestamps_s, fps=config.clock_hz)
+    start_s = float(grid_s[0]) if len(grid_s) else 0.0
+    return (*_band(values, config), start_s)
+
+
+def _beside(
+    label: Pulse, *, start_s: float, n: int, reach: int, config: LagConfig
+) -> tuple[Float[np.ndarray, "v"], Bool[np.ndarray, "v"]]:
+    """The label's band on `n` ticks from `start_s`, and `reach` more to either side."""
+    total = n + 2 * reach
+    times_s, samples = label.timestamps_s, label.samples
+    if len(times_s) < 2:
+        return np.zeros(total), np.zeros(total, bool)
+    # shifted to the ticks of the pulse: what lies between two ticks is no lag
+    origin_s = start_s - reach / config.clock_hz
+    lead = int(np.ceil((times_s[0] - origin_s) * config.clock_hz - 1e-6))
+    tick_s = origin_s + lead / config.clock_hz
+    at_tick = float(np.interp(tick_s, times_s, samples))
+    inside = times_s > tick_s
+    times_s = np.concatenate([[tick_s], times_s[inside]])
+    values, _ = resample(np.concatenate([[at_tick], samples[inside]]), times_s, fps=config.clock_hz)
+    band, known = _band(values, config)
+    out, out_known = np.zeros(total), np.zeros(total, bool)
+    first, last = max(lead, 0), min(lead + len(band), total)
+    if last > first:
+        out[first:last] = band[first - lead : last - lead]
+        out_known[first:last] = known[first - lead : last - lead]
+    return out, out_known
+
+
+def _band(
+    values: Float[np.ndarray, "u"], config: LagConfig
+) -> tuple[Float[np.ndarray, "u"], Bool[np.ndarray, "u"]]:
+    """Band-passed run by run with unit spread; 0 where unknown."""
+    band, known = np.zeros(len(values)), np.zeros(len(values), bool)
+    clock_s = np.arange(len(values)) / config.clock_hz
+    for run in seen_runs(values, clock_s, max_gap_s=1.5 / config.clock_hz):
+        if run.stop - run.start >= MIN_RUN_S * config.clock_hz:
+            band[run] = bandpass(
+                values[run] - values[run].mean(),
+                fps=config.clock_hz,
+                low_hz=config.low_hz,
+                high_hz=config.high_hz,
+                order=2,
+            )
+            known[run] = True
+    spread = float(band[known].std()) if known.any() else 0.0
+    return (band / spread if spread > 0 else band), known
+
+
+def _best_line(windows: _Windows, config: LagConfig) -> _Line | None:
+    """The likeliest of the lines whose mean correlation is a peak among the lags; None without."""
+    step_s = windows.lags_s[1] - windows.lags_s[0]
+    span_s = float(np.ptp(windows.times_s))
+    n = int(np.ceil(config.max_drift * span_s / (2 * step_s)))
+    drifts = np.arange(-n, n + 1) * (2 * step_s / span_s)
+    table = np.stack([_mean_along(windows, float(drift)) for drift in drifts])
+    best_drift = drifts[table.argmax(axis=0)]
+    lines = [
+        _Line(float(windows.lags_s[k]), float(best_drift[k]))
+        for k in _peaks(table.max(axis=0))
+        if abs(windows.lags_s[k]) <= config.max_lag_s
+    ]
+    if not lines:
+        return None
+    return _likeliest(windows, max(lines, key=windows.mean_along), lines, config)
+
+
+def _peaks(x: Float[np.ndarray, "k"]) -> list[int]:
+    """Where local maxima lie, the edges left out."""
+    inner = np.arange(1, len(x) - 1)
+    return [int(k) for k in inner[(x[inner] > x[inner - 1]) & (x[inner] >= x[inner + 1])]]
+
+
+def _mean_along(windows: _Windows, drift: float) -> Float[np.ndarray, "k"]:
+    """Mean correlation of all lines of one drift, by their lag in the middle."""
+    step_s = windows.lags_s[1] - windows.lags_s[0]
+    k = len(windows.lags_s)
+    total = np.zeros(k)
+    shifts = np.rint(drift * windows.times_s / step_s).astype(int)
+    for shift, row in zip(shifts, windows.correlations, strict=True):
+        first, last = max(-shift, 0), min(k - shift, k)
+        total[first:last] += row[first + shift : last + shift]
+    return total / len(windows.times_s)
+
+
+def _likeliest(windows: _Windows, best: _Line, lines: list[_Line], config: LagConfig) -> _Line:
+    """Of the lines that fit, the likeliest; with the next one that fits as well as it does.
+
+    A line counts by how surely the best one beats it, in standard errors over the windows, and by
+    how far its lag is from zero, in `usual_lag_s`: the squares are what Gaussian odds add up.
+    """
+    reference = windows.along(best)
+    doubts = []
+    for line in lines:
+        loss = reference - windows.along(line)
+        error = max(float(loss.std(ddof=1)), MIN_ERROR) * np.sqrt(windows.overlap / len(loss))
+        doubts.append(max(float(loss.mean()) / error, 0.0))
+    unlikeliness = [
+        d**2 + (line.lag_s / config.usual_lag_s) ** 2 for d, line in zip(doubts, lines, strict=True)
+    ]
+    order = np.argsort(unlikeliness)
+    chosen = int(order[0])
+    rivals = [lines[k] for k in order[1:] if doubts[k] < max(doubts[chosen], config.sure_z)]
+    return replace(lines[chosen], rival=rivals[0] if rivals else None)
+
+
+def _refined(windows: _Windows, line: _Line, correlation: float, config: LagConfig) -> LagEstimate:
+    """Each window's own peak near the line, and a robust line through those."""
+    expected_s = line.lag_s + line.drift * windows.times_s
+    own_s = np.array(
+        [
+            _nearest_peak_s(row, windows.lags_s, lag_s)
+            for row, lag_s in zip(windows.correlations, expected_s, strict=True)
+        ]
+    )
+    near = np.isfinite(own_s) & (np.abs(own_s - expected_s) < MAX_OWN_S)
+    if near.sum() < config.min_windows:
+        return _unknown(windows, correlation, "the windows do not agree on a lag")
+    times_s, own_s = windows.times_s[near], own_s[near]
+    slope, _, low, high = theilslopes(own_s, times_s)
+    lag_s = float(np.median(own_s - slope * times_s))
+    residual = own_s - lag_s - slope * times_s
+    return LagEstimate(
+        lag_s=lag_s,
+        spread_s=float(1.48 * np.median(np.abs(residual))),
+        correlation=correlation,
+        drift_s_per_s=float(slope),
+        drift_error_s_per_s=float(high - low) / 2,
+        span_s=float(np.ptp(windows.times_s)),
+        n_windows=int(near.sum()),
+        rival_s=None if line.rival is None else line.rival.lag_s,
+        reason=None,
+    )
+
+
+def _nearest_peak_s(
+    row: Float[np.ndarray, "k"], lags_s: Float[np.ndarray, "k"], at_s: float
+) -> float:
+    """The maximum nearest to a lag, between ticks; NaN without one."""
+    peaks = _peaks(row)
+    if not peaks:
+        return float("nan")
+    k = min(peaks, key=lambda k: abs(float(lags_s[k]) - at_s))
+    left, centre, right = row[k - 1 : k + 2]
+    curvature = left - 2 * centre + right
+    shift = 0.5 * (left - right) / curvature if curvature < 0 else 0.0
+    return float(lags_s[k] + shift * (lags_s[1] - lags_s[0]))
