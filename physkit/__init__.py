@@ -7,19 +7,23 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from physkit.data.store import open_store
     from physkit.pipelines.evaluate import evaluate_model
     from physkit.pipelines.load import load
     from physkit.pipelines.predict import predict
+    from physkit.pipelines.prepare.run import prepare
     from physkit.pipelines.score import score
 
 _LAZY = {
     "evaluate_model": "physkit.pipelines.evaluate",
     "load": "physkit.pipelines.load",
+    "open_store": "physkit.data.store",
     "predict": "physkit.pipelines.predict",
+    "prepare": "physkit.pipelines.prepare.run",
     "score": "physkit.pipelines.score",
 }
 
-__all__ = ["evaluate_model", "load", "predict", "score"]
+__all__ = ["evaluate_model", "load", "open_store", "predict", "prepare", "score"]
 
 
 def __getattr__(name: str) -> Any:

@@ -44,6 +44,13 @@ COMMANDS = {
         "run",
         "pulse and heart rate of a video, a camera or a crops file",
     ),
+    "prep": Command(
+        "physkit.pipelines.prepare.run",
+        "PrepareConfig",
+        "run",
+        "raw data set to a store of face crops and labels; resumable",
+        positional=False,
+    ),
     "score": Command(
         "physkit.pipelines.score",
         "ScoreConfig",
@@ -87,6 +94,13 @@ COMMANDS = {
         "DoctorConfig",
         "run",
         "versions, devices, and what is usable here and why not",
+    ),
+    "synth": Command(
+        "physkit.pipelines.synth",
+        "SynthConfig",
+        "run",
+        "synthetic recordings with known pulse, in a real data set's own layout",
+        positional=False,
     ),
     "demo": Command(
         "physkit.pipelines.demo",

@@ -28,6 +28,8 @@ FORMAT = "physkit-store"
 VERSION = 1
 COLUMN_PREFIX = "label_"
 """Arrays so called hold what else the contact sensor measured, at the pulse's times."""
+GROUP_FILE = "zarr.json"
+"""The file that makes a folder a Zarr group."""
 NO_SEGMENT = -1
 """Segment number of a frame without a face."""
 
@@ -171,15 +173,23 @@ class Store(Mapping[str, StoredRecording]):
     @cached_property
     def names(self) -> tuple[str, ...]:
         """Names of the recordings that are whole."""
-        return tuple(sorted(self._group.group_keys(), key=natural_order))
+        # not by Zarr, which reads all there is and stops at the first damaged file
+        folders = (f for f in self.path.iterdir() if (f / GROUP_FILE).exists())
+        return tuple(sorted((folder.name for folder in folders), key=natural_order))
 
     def __getitem__(self, name: str) -> StoredRecording:
         if name not in self.names:
             raise unknown_name(f"recording in {self.path}:", name, self.names)
-        group = self._group[name]
+        place = f"{self.path}/{name}"
+        try:
+            group = self._group[name]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise InputError(
+                f"{place}: damaged ({error}); remove that folder and run physkit prep again"
+            ) from error
         if not isinstance(group, zarr.Group):
-            raise InputError(f"{self.path}/{name}: not a recording; remove it")
-        return StoredRecording(f"{self.path}/{name}", name, group)
+            raise InputError(f"{place}: not a recording; remove it")
+        return StoredRecording(place, name, group)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names)

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import zarr
+from filelock import FileLock, Timeout
 from jaxtyping import UInt8
 from upath import UPath
 from zarr.codecs import ZstdCodec
@@ -24,7 +25,16 @@ from zarr.storage import LocalStore
 
 from physkit.core.errors import InputError
 from physkit.data.recording import Label
-from physkit.data.store import COLUMN_PREFIX, FORMAT, VERSION, Store, open_store, zarr_store
+from physkit.data.store import (
+    COLUMN_PREFIX,
+    FORMAT,
+    GROUP_FILE,
+    NO_SEGMENT,
+    VERSION,
+    Store,
+    open_store,
+    zarr_store,
+)
 
 CHUNK_BYTES = 1 << 20
 """Raw size that a chunk of frames aims at: small enough to be read for one window, large enough
@@ -36,21 +46,30 @@ ZSTD_LEVEL = 1
 LABEL_CHUNK = 1 << 16
 """Values in a chunk of a per-frame or label array: one chunk but for hours of video."""
 NO_BOX = (math.nan, math.nan, math.nan, math.nan)
-GROUP_FILE = "zarr.json"
-"""The file that makes a folder a Zarr group."""
+UNFINISHED_SUFFIX = ".partial"
+"""Of what Zarr leaves behind when it is killed."""
+MARK = "unfinished"
+"""A file in the folder of a recording that is being made ready."""
+LOCK_TIMEOUT_S = 2.0
+"""How long the right to write is waited for: the dead hold it for a moment yet."""
 
 
 def create_store(path: UPath | Path, *, dataset: str) -> Store:
     """The store at `path`, made where there is none.
 
-    Raises InputError for a store of another data set, or where nothing can be written.
+    Raises InputError for a store of another data set, a place that holds something else, or one
+    where nothing can be written.
     """
-    if not (path / GROUP_FILE).exists():
-        attributes = {"format": FORMAT, "version": VERSION, "dataset": dataset}
-        try:
+    try:
+        if not (path / GROUP_FILE).exists():
+            if path.exists() and (not path.is_dir() or any(path.iterdir())):
+                raise InputError(
+                    f"{path}: neither a store nor an empty folder; choose another --out"
+                )
+            attributes = {"format": FORMAT, "version": VERSION, "dataset": dataset}
             zarr.create_group(zarr_store(path, read_only=False), attributes=attributes)
-        except (OSError, ValueError) as error:
-            raise InputError(f"{path}: cannot be made ({error}); choose another --out") from error
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be made ({error}); choose another --out") from error
     store = open_store(path)
     if store.dataset != dataset:
         raise InputError(
@@ -59,12 +78,15 @@ def create_store(path: UPath | Path, *, dataset: str) -> Store:
     return store
 
 
-def staging_folder(path: UPath | Path) -> Path | None:
-    """Where recordings of a local store are made ready: beside it, so that renaming is enough.
-
-    None for a store elsewhere, whose recordings are made ready among the temporary files.
-    """
-    return None if isinstance(path, UPath) else path.with_name(f".{path.name}.unfinished")
+def _check_empty(path: UPath | Path) -> None:
+    """Raises InputError unless a store can be made at `path` without touching anything."""
+    if not path.exists():
+        return
+    entries: list[UPath | Path] = list(path.iterdir()) if path.is_dir() else [path]
+    if any(entry.suffix != UNFINISHED_SUFFIX for entry in entries):
+        raise InputError(f"{path}: neither a store nor an empty folder; choose another --out")
+    for entry in entries:
+        entry.unlink()
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,6 +136,11 @@ class RecordingWriter:
         """How many frames came so far."""
         return len(self._timestamps_s)
 
+    @property
+    def n_faces(self) -> int:
+        """How many of them show a face."""
+        return sum(segment != NO_SEGMENT for segment in self._segments)
+
     def append(self, frame: StoredFrame) -> None:
         """Stores the next frame."""
         place = self.n_frames % len(self._chunk)
@@ -143,7 +170,7 @@ class RecordingWriter:
                 self._store,
                 name=name,
                 shape=values.shape,
-                chunks=(LABEL_CHUNK, *values.shape[1:]),
+                chunks=(min(max(len(values), 1), LABEL_CHUNK), *values.shape[1:]),
                 dtype=values.dtype,
                 compressors=ZstdCodec(level=ZSTD_LEVEL),
             )
@@ -158,20 +185,52 @@ class RecordingWriter:
 
 
 @contextmanager
+def writing(path: UPath | Path) -> Iterator[None]:
+    """The sole right to write to a local store; what killed preparations left of it is removed.
+
+    Of a store elsewhere nobody keeps watch. Raises InputError where another process has the right,
+    or the folder of the store cannot be written to.
+    """
+    if isinstance(path, UPath):
+        yield
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=LOCK_TIMEOUT_S)
+        lock.acquire()
+    except Timeout as error:
+        raise InputError(
+            f"{path}: another physkit prep is writing to it; wait for it, or choose another --out"
+        ) from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error}); choose another --out") from error
+    try:
+        _clear_staging(path)
+        yield
+        _clear_staging(path)
+    finally:
+        lock.release()
+
+
+@contextmanager
 def new_recording(path: UPath | Path, name: str) -> Iterator[Path]:
     """An empty folder for the recording called `name`; it is published when the block ends well.
 
     What the store held under that name is replaced. Raises OSError where the disk is full or
     nothing can be written; then the store is as it was.
     """
-    parent = staging_folder(path)
+    parent = None if isinstance(path, UPath) else _staging_folder(path)
     if parent is not None:
         parent.mkdir(exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f"{name}.", dir=parent))
     try:
-        new = folder / "new"
+        new, mark = folder / "new", folder / MARK
         new.mkdir()
+        mark.touch()
         yield new
+        _sync(new)
+        if not mark.exists():  # an orphan's folder was cleared away, and may have come back in part
+            raise FileNotFoundError(f"{folder}: cleared away by a later preparation")
         if isinstance(path, UPath):
             _publish_remote(new, path / name)
         else:
@@ -180,38 +239,54 @@ def new_recording(path: UPath | Path, name: str) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def remove_recording(path: UPath | Path, name: str) -> None:
-    """Takes a recording out of the store, whole."""
-    if isinstance(path, UPath):
-        _remove_remote(path / name)
-        return
-    with tempfile.TemporaryDirectory(dir=staging_folder(path)) as folder:
-        os.replace(path / name, Path(folder) / "old")
+def _staging_folder(path: Path) -> Path:
+    """Where recordings of a local store are made ready: beside it, so that renaming is enough."""
+    return path.with_name(f".{path.name}.unfinished")
 
 
-def clear_staging(path: UPath | Path) -> None:
-    """Removes what killed preparations left beside a local store; nobody may be writing to it."""
-    parent = staging_folder(path)
-    if parent is not None:
-        shutil.rmtree(parent, ignore_errors=True)
+def _clear_staging(path: Path) -> None:
+    """Removes what killed preparations left beside a store.
+
+    Renamed first, at one stroke: a worker that outlives its parent finds its mark gone and cannot
+    publish what it has.
+    """
+    staging = _staging_folder(path)
+    cleared = staging.with_name(f"{staging.name}.cleared")
+    shutil.rmtree(cleared, ignore_errors=True)
+    if staging.exists():
+        os.replace(staging, cleared)
+        shutil.rmtree(cleared, ignore_errors=True)
+
+
+def _sync(folder: Path) -> None:
+    """Has all files of a folder on the disk, so that not even a power cut leaves a part of them."""
+    for parent, _, files in os.walk(folder):
+        for place in (*(Path(parent, file) for file in files), Path(parent)):
+            descriptor = os.open(place, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
 
 
 def _publish_local(new: Path, final: Path, *, old: Path) -> None:
-    if final.exists():
+    replaces = final.exists()
+    if replaces:
         os.replace(final, old)
-    os.replace(new, final)
+    try:
+        os.replace(new, final)
+    except OSError:
+        if replaces:
+            os.replace(old, final)
+        raise
 
 
 def _publish_remote(new: Path, final: UPath) -> None:
-    _remove_remote(final)
-    files = sorted(file for file in new.rglob("*") if file.is_file())
-    last = new / GROUP_FILE
-    for file in [*(f for f in files if f != last), last]:
-        final.fs.put_file(str(file), (final / file.relative_to(new).as_posix()).path)
-
-
-def _remove_remote(final: UPath) -> None:
     if (final / GROUP_FILE).exists():
         (final / GROUP_FILE).unlink()  # first: without it the rest is no recording
     if final.exists():
         final.fs.rm(final.path, recursive=True)
+    files = sorted(file for file in new.rglob("*") if file.is_file())
+    last = new / GROUP_FILE
+    for file in [*(f for f in files if f != last), last]:
+        final.fs.put_file(str(file), (final / file.relative_to(new).as_posix()).path)

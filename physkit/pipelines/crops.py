@@ -10,10 +10,10 @@ import numpy as np
 from physkit.core.errors import InputError, WeightsError
 from physkit.face.crop import crop_face
 from physkit.face.detect import DETECTORS
+from physkit.face.detect.base import FaceDetector
 from physkit.face.track import FaceTracker
 from physkit.media.crops import Crops
 from physkit.media.frames import FrameSource
-from physkit.weights.manifest import find_weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,23 +34,44 @@ def make_tracker(detector: str, weights: str | None) -> tuple[FaceTracker, str]:
     "auto": blazeface where its model file is given or was pulled, else haar, which needs none.
     weights: the detector's model file. Raises WeightsError where one is needed and none is there.
     """
-    model_path = Path(weights) if weights else find_weights("blazeface")
     if detector == "auto":
-        detector = "blazeface" if model_path else "haar"
-    factory = DETECTORS[detector]
+        detector = "blazeface" if weights or _pulled_blazeface() else "haar"
+    return FaceTracker(make_detector(detector, detector_file(detector, weights))), detector
+
+
+def detector_file(detector: str, weights: str | None) -> Path | None:
+    """The model file of a detector: as given, or as pulled; None for one that takes none.
+
+    Raises WeightsError where one is needed and none is there, or one is given in vain.
+    """
     if detector != "blazeface":
         if weights:
             raise WeightsError(
                 f"{weights}: detector '{detector}' takes no model file; "
                 "leave --detector_weights out or choose --detector blazeface"
             )
-        return FaceTracker(factory()), detector
+        return None
+    model_path = Path(weights) if weights else _pulled_blazeface()
     if model_path is None:
         raise WeightsError(
             "detector 'blazeface' needs its model: give --detector_weights FILE, "
             "or fetch it once by physkit weights pull blazeface"
         )
-    return FaceTracker(factory(model_path)), detector
+    return model_path
+
+
+def make_detector(detector: str, model_path: Path | None) -> FaceDetector:
+    """The detector called `detector` on its model file, where it has one."""
+    factory = DETECTORS[detector]
+    made: FaceDetector = factory() if model_path is None else factory(model_path)
+    return made
+
+
+def _pulled_blazeface() -> Path | None:
+    # imported here: it brings torch, which the workers of a preparation have no room for
+    from physkit.weights.manifest import find_weights
+
+    return find_weights("blazeface")
 
 
 def tracked_crops(source: FrameSource, tracker: FaceTracker, *, size: int) -> Iterator[TimedCrop]:

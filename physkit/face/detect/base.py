@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32, UInt8
@@ -52,6 +52,11 @@ class FaceBoxRule:
 @runtime_checkable
 class FaceDetector(Protocol):
     """Finds upright faces in single pictures; holds no memory of earlier ones."""
+
+    @property
+    def config(self) -> Any:
+        """How it looks for faces: a frozen dataclass of plain values."""
+        ...
 
     @property
     def face_box(self) -> FaceBoxRule:

@@ -1,0 +1,1 @@
+"""Raw data sets to stores: what is to be done, by whom, and what came of it."""
