@@ -1,9 +1,12 @@
-"""Only what pyproject.toml cannot say: `checkpoints/` is installed inside the package."""
+"""What pyproject.toml cannot say: `checkpoints/` is installed inside the package. And data files."""
 
 from setuptools import find_packages, setup
 
 setup(
     packages=[*find_packages(include=["physkit*"]), "physkit.checkpoints"],
     package_dir={"physkit.checkpoints": "checkpoints"},
-    package_data={"physkit.checkpoints": ["*.toml", "*.safetensors"]},
+    package_data={
+        "physkit.checkpoints": ["*.toml", "*.safetensors"],
+        "physkit.data.readers": ["*.txt"],
+    },
 )

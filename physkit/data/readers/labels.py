@@ -24,18 +24,21 @@ def read_bytes(path: Path) -> bytes:
         raise InputError(f"{path}: no such file; {REPAIR}") from error
     except OSError as error:
         raise InputError(f"{path}: unreadable ({error}); check the file") from error
-    if not data.strip():
+    if not data:
         raise InputError(f"{path}: empty; {REPAIR}")
     return data
 
 
 def read_lines(path: Path) -> list[str]:
-    """The lines of a text file that hold anything. Raises InputError where it is no text."""
+    """The lines of a text file that hold anything, at least one. Raises InputError otherwise."""
     try:
         text = read_bytes(path).decode("utf-8")
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not a text file ({error}); {REPAIR}") from error
-    return [line for line in text.splitlines() if line.strip()]
+    lines = [line for line in text.splitlines() if line.strip()]
+    if not lines:
+        raise InputError(f"{path}: empty; {REPAIR}")
+    return lines
 
 
 def numbers(path: Path, values: Iterable[object], what: str) -> Float[np.ndarray, "t"]:

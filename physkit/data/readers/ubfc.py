@@ -1,0 +1,246 @@
+"""UBFC-rPPG, both sets. Bobbia et al. 2017."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from physkit.core.errors import InputError
+from physkit.data.readers.avi import n_pictures, write_avi
+from physkit.data.readers.base import Layout, NewRecording, Reader
+from physkit.data.readers.labels import REPAIR, later_ones, make_label, numbers, read_lines
+from physkit.data.readers.writing import (
+    check_session,
+    noting_times,
+    sensor_times_s,
+    whole_recording,
+)
+from physkit.data.recording import SAFE_NAME, Label, Recording
+from physkit.media.frames import Frame, FrameSource
+from physkit.media.video import VideoFile
+
+MAX_UNPAIRED_S = 1.0
+"""How much longer than the other the video or its label may be."""
+
+SET_2_FOLDER = re.compile(r"subject(\d+)")
+SET_1_FOLDER = re.compile(r"(\d+)-gt|after-exercise")
+SET_1_RATE_HZ = 62.0
+
+
+class UbfcReader(Reader):
+    """Set 2: the label has one value for each frame of the video, with the frame's time.
+
+    The AVI states a nominal rate only. Frames and samples are paired in order; where there are
+    more of one, the rest has no pair and is left out.
+    """
+
+    name = "ubfc"
+    title = "UBFC-rPPG set 2"
+    tree = "subjectN/vid.avi and subjectN/ground_truth.txt"
+    layout = Layout(width=640, height=480, fps=30.0, keeps_times=True)
+
+    def _find(self, root: Path) -> list[Recording]:
+        folders = (child for child in root.iterdir() if SET_2_FOLDER.fullmatch(child.name))
+        return [_set_2_recording(root, folder.name) for folder in folders if folder.is_dir()]
+
+    def open_frames(self, recording: Recording) -> FrameSource:
+        """The video at the label's times. Raises InputError when either is missing or damaged,
+        and while iterating, when they differ by more than a second."""
+        path = recording.path(recording.files[1])
+        times_s, _, _ = _read_ground_truth(path)
+        later = later_ones(path, times_s)
+        return _PairedVideo(VideoFile(recording.path(recording.files[0])), times_s, later, path)
+
+    def read_label(self, recording: Recording) -> Label:
+        """The contact pulse at the times of the frames. Raises InputError when it is damaged."""
+        video, path = (recording.path(file) for file in recording.files)
+        times_s, pulse, heart_rate_bpm = _read_ground_truth(path)
+        n_frames = n_pictures(video)
+        differ = n_frames is not None and n_frames != len(times_s)
+        warnings = (_counts(video, n_frames, path, len(times_s)),) if differ else ()
+        return make_label(path, times_s, pulse, {"heart_rate_bpm": heart_rate_bpm}, warnings)
+
+    def write(self, root: Path, recording: NewRecording) -> Recording:
+        """Writes `subjectN`; the layout has one session for each person."""
+        check_session(self.title, recording, 1)
+        new = _set_2_recording(root, f"subject{recording.subject}")
+        with whole_recording(root, new.name, new.files) as folder:
+            times_s: list[float] = []
+            write_avi(
+                folder / new.files[0],
+                noting_times(recording.frames, times_s),
+                size_px=(recording.width, recording.height),
+                fps=recording.fps,
+                codec="rawvideo",
+            )
+            stated = [f"{time_s:.9e}" for time_s in times_s]
+            shown = recording.measure(np.array(stated, dtype=np.float64))
+            lines = [
+                " ".join(f"{value:.9e}" for value in shown["pulse"]),
+                " ".join(f"{value:.9e}" for value in shown["heart_rate_bpm"]),
+                " ".join(stated),
+            ]
+            (folder / new.files[1]).write_text("\n".join(lines) + "\n", encoding="ascii")
+        return new
+
+
+class UbfcSet1Reader(Reader):
+    """Set 1: the label has milliseconds of its own; the video has the rate of its AVI."""
+
+    name = "ubfc-set1"
+    title = "UBFC-rPPG set 1"
+    tree = "N-gt/vid.avi and N-gt/gtdump.xmp"
+    layout = Layout(width=640, height=480, fps=28.7, keeps_times=False)
+
+    def _find(self, root: Path) -> list[Recording]:
+        return [
+            _set_1_recording(root, folder.name, _set_1_video(folder))
+            for folder in root.iterdir()
+            if folder.is_dir() and _is_set_1(folder)
+        ]
+
+    def open_frames(self, recording: Recording) -> FrameSource:
+        """The video at its own rate. Raises InputError when it is missing or damaged."""
+        return VideoFile(recording.path(recording.files[0]))
+
+    def read_label(self, recording: Recording) -> Label:
+        """The contact pulse. Raises InputError when it is missing, empty or damaged."""
+        path = recording.path(recording.files[1])
+        rows = [line.split(",") for line in read_lines(path)]
+        if any(len(row) != 4 for row in rows):
+            raise InputError(
+                f"{path}: not four numbers in every line (milliseconds, heart rate, SpO2, pulse); "
+                f"{REPAIR}"
+            )
+        times_ms, heart_rate_bpm, spo2_percent, pulse = (
+            numbers(path, column, what)
+            for column, what in zip(
+                zip(*rows, strict=True), ("time", "heart rate", "SpO2", "pulse"), strict=True
+            )
+        )
+        columns = {"heart_rate_bpm": heart_rate_bpm, "spo2_percent": spo2_percent}
+        return make_label(path, times_ms / 1000.0, pulse, columns)
+
+    def write(self, root: Path, recording: NewRecording) -> Recording:
+        """Writes `N-gt`; the layout has one session for each person."""
+        check_session(self.title, recording, 1)
+        new = _set_1_recording(root, f"{recording.subject}-gt", "vid.avi")
+        with whole_recording(root, new.name, new.files) as folder:
+            write_avi(
+                folder / new.files[0],
+                recording.frames,
+                size_px=(recording.width, recording.height),
+                fps=recording.fps,
+                codec="rawvideo",
+            )
+            times_ms = np.round(1000 * sensor_times_s(recording.duration_s, SET_1_RATE_HZ))
+            shown = recording.measure(times_ms / 1000.0)
+            rows = zip(
+                times_ms,
+                shown["heart_rate_bpm"],
+                shown["spo2_percent"],
+                shown["pulse"],
+                strict=True,
+            )
+            lines = [
+                f"{ms:.0f},{bpm:.3f},{spo2:.3f},{pulse:.9e}\n" for ms, bpm, spo2, pulse in rows
+            ]
+            (folder / new.files[1]).write_text("".join(lines), encoding="ascii")
+        return new
+
+
+class _PairedVideo(FrameSource):
+    """Frames of a video at the times that its label gives them, in order.
+
+    A frame whose time is not later than all before is dropped, as its sample is.
+    """
+
+    def __init__(
+        self,
+        video: VideoFile,
+        times_s: Float[np.ndarray, "t"],
+        later: Bool[np.ndarray, "t"],
+        label: Path,
+    ) -> None:
+        self._video, self._label = video, label
+        self._times_s, self._later = times_s, later
+        fps = (len(times_s) - 1) / float(times_s.max())
+        super().__init__(name=video.name, fps=fps, n_frames=int(np.count_nonzero(later)))
+
+    def close(self) -> None:
+        """Closes the video."""
+        self._video.close()
+
+    def _read(self) -> Iterator[Frame]:
+        n_frames = 0
+        for index, frame in enumerate(self._video):
+            n_frames = index + 1
+            if index < len(self._times_s) and self._later[index]:
+                yield Frame(frame.rgb, float(self._times_s[index]))
+        n_samples = len(self._times_s)
+        if abs(n_frames - n_samples) > MAX_UNPAIRED_S * self.fps:
+            counts = _counts(Path(self.name), n_frames, self._label, n_samples)
+            raise InputError(f"{self.name}: {counts}; {REPAIR}")
+
+
+def _counts(video: Path, n_frames: int | None, label: Path, n_samples: int) -> str:
+    return f"{video.name} holds {n_frames} frames and {label.name} {n_samples} samples"
+
+
+def _read_ground_truth(
+    path: Path,
+) -> tuple[Float[np.ndarray, "t"], Float[np.ndarray, "t"], Float[np.ndarray, "t"]]:
+    """Times in seconds since the first frame, pulse and heart rate in bpm of `ground_truth.txt`.
+
+    Raises InputError where it is missing or does not hold these three lines.
+    """
+    lines = read_lines(path)
+    if len(lines) != 3:
+        raise InputError(
+            f"{path}: {len(lines)} lines and not three (pulse, heart rate, time); {REPAIR}"
+        )
+    pulse, heart_rate_bpm, times_s = (
+        numbers(path, line.split(), f"line {index}") for index, line in enumerate(lines, 1)
+    )
+    if not len(pulse) == len(heart_rate_bpm) == len(times_s):
+        raise InputError(
+            f"{path}: {len(pulse)}, {len(heart_rate_bpm)} and {len(times_s)} numbers in its "
+            f"lines, which should be as many; {REPAIR}"
+        )
+    return times_s - times_s[0], pulse, heart_rate_bpm
+
+
+def _set_2_recording(root: Path, name: str) -> Recording:
+    return Recording(
+        dataset="ubfc",
+        name=name,
+        subject=name.removeprefix("subject"),
+        session="1",
+        root=root,
+        files=(f"{name}/vid.avi", f"{name}/ground_truth.txt"),
+    )
+
+
+def _is_set_1(folder: Path) -> bool:
+    if SET_1_FOLDER.fullmatch(folder.name):
+        return True
+    return bool(SAFE_NAME.fullmatch(folder.name)) and (folder / "gtdump.xmp").exists()
+
+
+def _set_1_video(folder: Path) -> str:
+    """Name of the video: some are called `vid-12.avi` or the like."""
+    videos = sorted(file.name for file in folder.glob("vid*.avi"))
+    return videos[0] if videos and "vid.avi" not in videos else "vid.avi"
+
+
+def _set_1_recording(root: Path, name: str, video: str) -> Recording:
+    return Recording(
+        dataset="ubfc-set1",
+        name=name,
+        subject=name.removesuffix("-gt"),
+        session="1",
+        root=root,
+        files=(f"{name}/{video}", f"{name}/gtdump.xmp"),
+    )

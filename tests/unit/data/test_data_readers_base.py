@@ -1,0 +1,178 @@
+"""Finding recordings: order, strays, wrong roots, names that lead elsewhere, unfinished writes."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from new_recordings import HEIGHT, WIDTH, measure, new_recording, picture
+from upath import UPath
+
+from physkit.core.errors import InputError
+from physkit.core.types import Pulse
+from physkit.data.readers.base import NewRecording
+from physkit.data.readers.cohface import CohfaceReader
+from physkit.data.readers.pure import PureReader
+from physkit.data.readers.truth import Truth, write_truth
+from physkit.data.readers.ubfc import UbfcReader, UbfcSet1Reader
+from physkit.data.readers.ubfc_phys import UbfcPhysReader
+from physkit.data.recording import Recording
+from physkit.media.frames import Frame
+
+UBFC = UbfcReader()
+READERS_AND_FILES = [
+    (UBFC, "subject{}/vid.avi"),
+    (UbfcSet1Reader(), "{}-gt/vid.avi"),
+    (PureReader(), "{:02d}-01/{:02d}-01.json"),
+    (UbfcPhysReader(), "s{}/vid_s{}_T1.avi"),
+    (CohfaceReader(), "{}/0/data.avi"),
+]
+
+
+def touch(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+
+
+@pytest.fixture
+def three(tmp_path: Path) -> Path:
+    """A tree of three recordings, which hold empty files."""
+    for subject in (10, 9, 1):
+        touch(tmp_path / f"subject{subject}" / "vid.avi")
+    return tmp_path
+
+
+def test_recordings_come_in_natural_order(three):
+    names = [recording.name for recording in UBFC.find(three).recordings]
+    assert names == ["subject1", "subject9", "subject10"]
+
+
+@pytest.mark.parametrize(
+    ("reader", "file"), READERS_AND_FILES, ids=[reader.name for reader, _ in READERS_AND_FILES]
+)
+def test_half_a_recording_is_listed_by_every_reader_on_any_file_system(reader, file):
+    root = UPath(f"memory://{reader.name}")
+    (root / "elsewhere").mkdir(parents=True, exist_ok=True)
+    for subject in (10, 9):
+        path = root / file.format(subject, subject)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+    (root / "notes.txt").write_bytes(b"")
+    tree = reader.find(root)
+    assert [recording.dataset for recording in tree.recordings] == [reader.name] * 2
+    assert [stray.name for stray in tree.strays] == ["notes.txt"]
+
+
+def test_strays_are_told_and_hidden_files_are_not(three):
+    touch(three / "readme.txt")
+    touch(three / "subject1" / "copy of vid.avi")
+    touch(three / "subject x" / "vid.avi")
+    touch(three / ".DS_Store")
+    strays = [stray.relative_to(three).as_posix() for stray in UBFC.find(three).strays]
+    assert strays == ["readme.txt", "subject x/vid.avi", "subject1/copy of vid.avi"]
+
+
+def test_a_missing_root_is_named_with_the_expected_tree(tmp_path):
+    with pytest.raises(InputError, match=r"none: no such folder; .*subjectN/vid\.avi"):
+        UBFC.find(tmp_path / "none")
+
+
+def test_a_root_too_high_or_too_deep_names_the_right_one(three):
+    for wrong in (three.parent, three / "subject1"):
+        with pytest.raises(InputError, match=f"3 found in {three}: give that as --raw"):
+            UBFC.find(wrong)
+
+
+def test_a_root_two_levels_too_high_names_the_right_one(tmp_path):
+    for subject in (1, 2):
+        touch(tmp_path / "data" / "DATASET_2" / f"subject{subject}" / "vid.avi")
+    with pytest.raises(InputError, match=r"2 found in .*DATASET_2: give that as --raw"):
+        UBFC.find(tmp_path)
+
+
+def test_a_root_of_something_else_tells_what_is_there(tmp_path):
+    root = tmp_path / "holiday"
+    for index in range(7):
+        touch(root / f"photo{index}.jpg")
+    with pytest.raises(InputError, match=r"it holds photo0\.jpg, .*photo4\.jpg and 2 more"):
+        UBFC.find(root)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="it is empty"):
+        UBFC.find(tmp_path / "empty")
+
+
+def test_a_recording_that_is_a_link_elsewhere_harms_no_other(three, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    touch(elsewhere / "vid.avi")
+    (three / "subject5").symlink_to(elsewhere)
+    tree = UBFC.find(three)
+    assert len(tree.recordings) == 4
+    with pytest.raises(InputError, match=r"outside of it: 'subject5/ground_truth\.txt'"):
+        UBFC.open_frames(tree.recordings[1])
+
+
+@pytest.mark.parametrize("file", ["../outside.avi", "/etc/passwd", "a/../../outside.avi"])
+def test_a_file_outside_the_root_is_refused(tmp_path, file):
+    recording = Recording("ubfc", "a", "1", "1", tmp_path, (file,))
+    with pytest.raises(InputError, match="outside"):
+        recording.path(file)
+
+
+@pytest.mark.parametrize("name", ["../up", "a/b", "", ".hidden", "a b", "a\n"])
+def test_a_name_that_is_no_folders_is_refused(tmp_path, name):
+    with pytest.raises(InputError, match="no usable recording name"):
+        Recording("ubfc", name, "1", "1", tmp_path, ())
+
+
+def test_conditions_of_synthetic_recordings_are_added_and_their_truth_is_no_stray(tmp_path):
+    reader = PureReader()
+    written = reader.write(tmp_path, new_recording())
+    truth = Truth(
+        conditions={"noise": 0.5, "task": "steady"},
+        heart_rate_bpm=72.0,
+        beat_times_s=np.array([0.1, 0.9]),
+        pulse=Pulse(np.zeros(3), np.arange(3.0)),
+        face_boxes=np.zeros((3, 4)),
+    )
+    write_truth(tmp_path, written.name, truth)
+    tree = reader.find(tmp_path)
+    assert tree.recordings[0].conditions == {"task": "steady", "noise": 0.5}
+    assert not tree.strays
+
+
+@pytest.mark.parametrize(
+    "reader",
+    [reader for reader, _ in READERS_AND_FILES],
+    ids=[reader.name for reader, _ in READERS_AND_FILES],
+)
+def test_a_write_that_fails_leaves_nothing_and_one_that_was_killed_does_not_show(reader, tmp_path):
+    def failing() -> Iterator[Frame]:
+        for index in range(9):
+            yield Frame(picture(index), index / 30)
+        # What a killed run would leave is what lies there now.
+        assert not (list(tmp_path.glob("[!.]*")))
+        raise InputError("the source: broke; mend it")
+
+    broken = NewRecording(1, 0, {}, WIDTH, HEIGHT, 30.0, 1.0, failing(), measure)
+    with pytest.raises(InputError, match="the source"):
+        reader.write(tmp_path, broken)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "reader",
+    [reader for reader, _ in READERS_AND_FILES],
+    ids=[reader.name for reader, _ in READERS_AND_FILES],
+)
+def test_what_a_killed_run_left_is_cleared_by_the_next(reader, tmp_path):
+    name = reader.write(tmp_path, new_recording()).name
+    touch(tmp_path / f".{name}.unfinished" / "half.avi")
+    reader.write(tmp_path, new_recording())
+    assert not list(tmp_path.glob(".*"))
+    assert not reader.find(tmp_path).strays
+
+
+def test_a_root_that_cannot_be_written_is_named(tmp_path):
+    touch(tmp_path / "file")
+    with pytest.raises(InputError, match=r"subject1: cannot be written .*choose another place"):
+        UBFC.write(tmp_path / "file", new_recording())
