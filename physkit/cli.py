@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import inspect
 import json
@@ -64,6 +65,12 @@ COMMANDS = {
         "run",
         "a model's pulse of every recording of a store, and its metrics",
         positional=False,
+    ),
+    "audit": Command(
+        "physkit.pipelines.audit.command",
+        "AuditConfig",
+        "run",
+        "what is wrong with a raw data set or a store, and what to do about it",
     ),
     "bench step": Command(
         "physkit.pipelines.bench.step",
@@ -211,13 +218,24 @@ def _parse(name: str, command: Command, config_class: type, words: list[str]) ->
 
     parser = _parser(name, command, config_class)
     try:
-        parsed: Namespace = parser.parse_args(words)
+        parsed: Namespace = parser.parse_args(_with_values(config_class, words))
     except (ArgumentError, UnicodeDecodeError) as error:
         raise PhyskitError(f"{name}: {error} (physkit {name} --help)") from error
     values = parsed.as_dict()
     values.pop("config", None)
     as_json = values.pop("json")
     return {"config": config_class(**values), "json": as_json}
+
+
+def _with_values(config_class: type, words: list[str]) -> list[str]:
+    """The words, with `--flag` of a yes-or-no option standing for `--flag=true`."""
+    fields = dataclasses.fields(config_class)
+    flags = {f"--{field.name}" for field in fields if field.type in (bool, "bool")}
+    following = [*words[1:], ""]
+    return [
+        f"{word}=true" if word in flags and after.lower() not in ("true", "false") else word
+        for word, after in zip(words, following, strict=True)
+    ]
 
 
 def _parser(name: str, command: Command, config_class: type) -> ArgumentParser:

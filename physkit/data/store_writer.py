@@ -244,6 +244,13 @@ def _staging_folder(path: Path) -> Path:
     return path.with_name(f".{path.name}.unfinished")
 
 
+def unfinished(path: UPath | Path) -> list[str]:
+    """Folders of recordings that a running or a killed preparation has not published."""
+    if isinstance(path, UPath) or not _staging_folder(path).is_dir():
+        return []
+    return sorted(folder.name for folder in _staging_folder(path).iterdir())
+
+
 def _clear_staging(path: Path) -> None:
     """Removes what killed preparations left beside a store.
 

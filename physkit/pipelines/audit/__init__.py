@@ -1,0 +1,1 @@
+"""What is wrong with a raw data set or a store: each recording alone, and all together."""

@@ -1,0 +1,183 @@
+"""What is seen only by holding recordings beside each other."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xxhash
+
+from physkit.data.checks import check_lag, check_rate
+from physkit.data.findings import Finding
+from physkit.data.recording import Recording
+from physkit.pipelines.audit.evidence import Audited
+from physkit.pipelines.prepare.settings import differences
+from physkit.pipelines.prepare.source import list_files
+
+ENOUGH_TO_COMPARE = 3
+"""Fewer recordings have no usual rate or lag."""
+SAME_LAG_S = 0.05
+"""Lags of one data set lie this close together."""
+MIN_FILE_BYTES = 64
+"""Smaller files may be equal by chance: a note, a list of markers."""
+SAMPLE_BYTES = 1 << 16
+"""What is read of a file to see that it is not another's copy."""
+
+
+def check_rates(audited: Sequence[Audited]) -> list[Finding]:
+    """Frame and label rates unlike those of most recordings."""
+    findings = []
+    for check, field in (("frame-rate", "fps"), ("label-rate", "label_rate_hz")):
+        rates = {a.summary.recording: getattr(a.summary, field) for a in audited}
+        known = {name: rate for name, rate in rates.items() if rate}
+        if len(known) < ENOUGH_TO_COMPARE:
+            continue
+        usual_hz = float(np.median(list(known.values())))
+        for name, rate_hz in known.items():
+            found = check_rate(check, rate_hz, usual_hz)
+            findings += [replace(finding, recording=name) for finding in found]
+    return findings
+
+
+def settle_lags(audited: Sequence[Audited]) -> list[Audited]:
+    """Of two lags that fit one recording alike, a beat apart, the one that the others have.
+
+    A label that is late is mostly late by as much throughout a data set.
+    """
+    sure = [a.lag.lag_s for a in audited if a.lag and a.lag.lag_s is not None and not a.lag.rival_s]
+    if len(sure) < ENOUGH_TO_COMPARE:
+        return list(audited)
+    usual_s = float(np.median(sure))
+    return [_settled(a, usual_s) for a in audited]
+
+
+def _settled(audited: Audited, usual_s: float) -> Audited:
+    lag = audited.lag
+    if lag is None or lag.lag_s is None or lag.rival_s is None:
+        return audited
+    if abs(lag.rival_s - usual_s) > SAME_LAG_S or abs(lag.lag_s - usual_s) <= SAME_LAG_S:
+        return audited
+    swapped = replace(lag, lag_s=lag.rival_s, rival_s=lag.lag_s)
+    summary = replace(audited.summary, lag_ms=1e3 * lag.rival_s, lag_rival_ms=1e3 * lag.lag_s)
+    kept = [f for f in audited.findings if f.check not in ("lag", "clock-drift")]
+    found = [replace(f, recording=summary.recording) for f in check_lag(swapped)]
+    return replace(audited, summary=summary, lag=swapped, findings=(*kept, *found))
+
+
+@dataclass(frozen=True)
+class Copies:
+    """Two recordings that are made of the same."""
+
+    first: str
+    """Name of one."""
+    second: str
+    """Name of the other, which is reported."""
+    message: str
+    """What they share."""
+
+    @property
+    def finding(self) -> Finding:
+        """As a finding of the second recording."""
+        return Finding("duplicate", "warning", self.message, {}, self.second)
+
+
+def check_labels(audited: Sequence[Audited], copies: Sequence[Copies]) -> list[Finding]:
+    """Labels that two recordings share. copies: those that are known to share files."""
+    known = {(pair.first, pair.second) for pair in copies}
+    findings = []
+    for names in _alike((a.summary.recording, a.label_digest) for a in audited):
+        for first, second in pairwise(names):
+            if (first, second) not in known:
+                message = f"its label is that of {first}"
+                findings.append(Finding("duplicate-label", "warning", message, {}, second))
+    return findings
+
+
+def find_same_contents(audited: Sequence[Audited]) -> list[Copies]:
+    """Prepared recordings that were made of the same raw files."""
+    return [
+        Copies(first, second, f"made of the same files as {first}")
+        for names in _alike((a.summary.recording, a.contents_digest) for a in audited)
+        for first, second in pairwise(names)
+    ]
+
+
+def find_same_files(recordings: Sequence[Recording]) -> list[Copies]:
+    """Recordings with a file, or a folder of them, that is byte for byte another one's."""
+    entries = [_Entry(recording, file) for recording in recordings for file in recording.files]
+    readable = [entry for entry in entries if entry.n_bytes >= MIN_FILE_BYTES]
+    shared: dict[tuple[str, str], list[str]] = defaultdict(list)
+    # what differs in size is read by nobody, what differs at a glance not to its end
+    for same_size in _groups(readable, lambda entry: entry.sizes):
+        for alike in _groups(same_size, lambda entry: entry.digest(whole=False)):
+            for equal in _groups(alike, lambda entry: entry.digest(whole=True)):
+                for first, second in pairwise(equal):
+                    shared[first.recording, second.recording].append(second.file)
+    return [
+        Copies(first, second, f"{' and '.join(files)}: byte for byte what {first} has")
+        for (first, second), files in shared.items()
+        if first != second
+    ]
+
+
+def check_settings(settings: Mapping[str, Mapping[str, Any]]) -> list[Finding]:
+    """Recordings of a store that were prepared otherwise than most. settings: by recording."""
+    groups: dict[str, list[str]] = defaultdict(list)
+    for name, values in settings.items():
+        groups[repr(sorted(values.items()))].append(name)
+    usual = max(groups.values(), key=len, default=[])
+    findings = []
+    for name, values in settings.items():
+        if name not in usual:
+            changes = "; ".join(differences(settings[usual[0]], values))
+            message = f"prepared by other settings than most: {changes}"
+            findings.append(Finding("mixed-settings", "warning", message, {}, name))
+    return findings
+
+
+class _Entry:
+    """A file or folder of a recording."""
+
+    def __init__(self, recording: Recording, file: str) -> None:
+        self.recording, self.file = recording.name, file
+        listing = list_files(replace(recording, files=(file,)))
+        self.paths = [recording.root / name for name in listing.sizes]
+        self.sizes = tuple(listing.sizes.values())
+        self.n_bytes = listing.n_bytes
+
+    def digest(self, *, whole: bool) -> str:
+        """Checksum of the contents, or of three samples of them."""
+        hasher = xxhash.xxh3_128()
+        for path in self.paths if whole else self.paths[:: max(len(self.paths) // 3, 1)]:
+            for block in _blocks(path, whole=whole):
+                hasher.update(block)
+        return hasher.hexdigest()
+
+
+def _blocks(path: Path, *, whole: bool) -> Iterator[bytes]:
+    size = path.stat().st_size
+    starts = range(0, size, SAMPLE_BYTES) if whole else (0, size // 2, max(size - SAMPLE_BYTES, 0))
+    with path.open("rb") as file:
+        for start in starts:
+            file.seek(start)
+            yield file.read(SAMPLE_BYTES)
+
+
+def _groups(entries: Iterable[_Entry], key: Any) -> list[list[_Entry]]:
+    """Entries that share a key, where there are several."""
+    groups: dict[Any, list[_Entry]] = defaultdict(list)
+    for entry in entries:
+        groups[key(entry)].append(entry)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _alike(digests: Iterable[tuple[str, str | None]]) -> list[list[str]]:
+    """Names that share a checksum, where there are several."""
+    groups: dict[str, list[str]] = defaultdict(list)
+    for name, digest in digests:
+        if digest is not None:
+            groups[digest].append(name)
+    return [names for names in groups.values() if len(names) > 1]

@@ -1,0 +1,187 @@
+"""What was seen of one recording, and what follows from it."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xxhash
+from jaxtyping import Float
+
+from physkit.core.types import Pulse
+from physkit.data.checks import (
+    check_coverage,
+    check_frame_times,
+    check_label,
+    check_lag,
+    check_lengths,
+)
+from physkit.data.findings import Finding
+from physkit.pipelines.audit.result import RecordingSummary
+from physkit.signal.lag import LagEstimate, estimate_lag
+from physkit.signal.resample import median_fps
+
+if TYPE_CHECKING:
+    from physkit.pipelines.crops import TimedCrop
+
+CROP_SIZE_PX = 36
+"""Side of the crops whose mean colour is taken."""
+CLEARLY_BETTER = 0.05
+"""Correlation by which a label turned upside down must fit better to be called so."""
+
+
+@dataclass(frozen=True, eq=False)
+class Video:
+    """What was seen of a video."""
+
+    timestamps_s: Float[np.ndarray, "t"]
+    """Time of each frame in seconds."""
+    n_frames: int
+    """How many there are; more than times where only the ends are known."""
+    coverage: float | None = None
+    """Share of the frames with a face."""
+    pulse: Pulse | None = None
+    """A classical method's pulse of it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Audited:
+    """One recording, by itself."""
+
+    summary: RecordingSummary
+    """Its figures; `worst` is filled in at the end."""
+    findings: tuple[Finding, ...]
+    """What was found."""
+    lag: LagEstimate | None = None
+    """How late its label is."""
+    label_digest: str | None = None
+    """Checksum of the label's samples."""
+    contents_digest: str | None = None
+    """Checksum of the raw files it was made of, where a store tells it."""
+    settings: Mapping[str, Any] | None = None
+    """How it was prepared, in a store."""
+
+
+def judge(
+    name: str,
+    *,
+    subject: str | None,
+    video: Video | None,
+    label: Pulse | None,
+    found: Iterable[Finding],
+    source: Mapping[str, Any] | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> Audited:
+    """Everything that follows from what was seen. found: what was found in looking.
+
+    source, settings: attributes of a prepared recording.
+    """
+    findings = list(found)
+    summary = RecordingSummary(name, subject)
+    lag: LagEstimate | None = None
+    if video is not None:
+        summary = _with_video(summary, video)
+        findings += check_frame_times(video.timestamps_s)
+        findings += [] if video.coverage is None else check_coverage(video.coverage)
+    if label is not None:
+        summary = _with_label(summary, label)
+        findings += check_label(label)
+    if video is not None and label is not None and _have_times(video, label):
+        findings += check_lengths(video.timestamps_s, label.timestamps_s)
+        if video.pulse is not None and not _is_flat(findings):
+            lag, about_lag = _compare(label, video.pulse)
+            summary = _with_lag(summary, lag)
+            findings += about_lag
+    return Audited(
+        summary,
+        tuple(replace(finding, recording=name) for finding in findings),
+        lag,
+        None if label is None else xxhash.xxh3_128_hexdigest(label.samples.tobytes()),
+        None if source is None else source.get("contents_xxh3_128"),
+        settings,
+    )
+
+
+def broken(name: str, subject: str | None, finding: Finding) -> Audited:
+    """A recording of which nothing can be told but what broke."""
+    found = replace(finding, recording=name)
+    return Audited(RecordingSummary(name, subject), (found,))
+
+
+def watch(crops: "Iterable[TimedCrop]") -> Video:
+    """Times, face coverage and the pulse by POS of a stream of crops."""
+    # imported here: the command line reads this package for its options only
+    import torch
+
+    from physkit.pipelines.stream import PulseStream
+    from physkit.weights.load import load_model
+
+    stream = PulseStream(load_model("pos", None), chunk_frames=128, device=torch.device("cpu"))
+    for item in crops:
+        stream.push(item)
+    pulse = stream.finish()
+    n = len(pulse.samples)
+    return Video(pulse.timestamps_s, n, stream.n_seen / n if n else 0.0, pulse)
+
+
+def _compare(label: Pulse, pulse: Pulse) -> tuple[LagEstimate, list[Finding]]:
+    """The lag, and what there is to say of it; an upside-down label is told as that alone."""
+    upright = estimate_lag(label, pulse)
+    turned = estimate_lag(Pulse(-label.samples, label.timestamps_s), pulse)
+    agreement = 0.0 if upright.lag_s is None else upright.correlation
+    if turned.lag_s is None or turned.correlation < agreement + CLEARLY_BETTER:
+        return upright, check_lag(upright)
+    message = (
+        f"upside down, the label agrees with the camera pulse better: {turned.correlation:.2f} "
+        f"in place of {agreement:.2f}"
+    )
+    measured = {"correlation": agreement, "inverted_correlation": turned.correlation}
+    inverted = Finding("label-inverted", "warning", message, measured)
+    return turned, [inverted, *check_lag(turned)]
+
+
+def _have_times(video: Video, label: Pulse) -> bool:
+    """Whether both clocks can be used at all."""
+    times = (video.timestamps_s, label.timestamps_s)
+    return all(len(t) > 1 and bool(np.all(np.diff(t) > 0)) for t in times)
+
+
+def _is_flat(findings: list[Finding]) -> bool:
+    return any(f.check == "label-flat" and f.severity == "error" for f in findings)
+
+
+def _with_video(summary: RecordingSummary, video: Video) -> RecordingSummary:
+    times_s = video.timestamps_s
+    usable = len(times_s) > 1 and bool(np.isfinite(times_s).all())
+    duration_s = float(times_s[-1] - times_s[0]) if usable else None
+    fps = median_fps(times_s) if usable and np.median(np.diff(times_s)) > 0 else None
+    if usable and duration_s and video.n_frames != len(times_s):
+        fps = (video.n_frames - 1) / duration_s
+    return replace(
+        summary,
+        n_frames=video.n_frames,
+        fps=fps,
+        duration_s=duration_s,
+        face_coverage=video.coverage,
+    )
+
+
+def _with_label(summary: RecordingSummary, label: Pulse) -> RecordingSummary:
+    times_s = label.timestamps_s
+    step_s = float(np.median(np.diff(times_s))) if len(times_s) > 1 else float("nan")
+    rate_hz = 1 / step_s if step_s > 0 else None
+    return replace(summary, n_label_samples=len(label.samples), label_rate_hz=rate_hz)
+
+
+def _with_lag(summary: RecordingSummary, lag: LagEstimate) -> RecordingSummary:
+    correlation = lag.correlation if np.isfinite(lag.correlation) else None
+    if lag.lag_s is None or lag.drift_s_per_s is None:
+        return replace(summary, lag_correlation=correlation)
+    return replace(
+        summary,
+        lag_ms=1e3 * lag.lag_s,
+        lag_spread_ms=1e3 * lag.spread_s,
+        lag_correlation=correlation,
+        lag_rival_ms=None if lag.rival_s is None else 1e3 * lag.rival_s,
+        drift_ms_per_min=60e3 * lag.drift_s_per_s,
+    )
