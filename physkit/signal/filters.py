@@ -5,7 +5,7 @@ import functools
 import numpy as np
 from jaxtyping import Float
 from scipy.linalg import solveh_banded
-from scipy.signal import butter, filtfilt
+from scipy.signal import butter, filtfilt, sosfiltfilt
 
 
 def detrend(x: Float[np.ndarray, "t"], *, smoothness: float = 100.0) -> Float[np.ndarray, "t"]:
@@ -45,6 +45,19 @@ def bandpass(
     """
     b, a = _butterworth(order, low_hz / fps * 2, high_hz / fps * 2)
     return np.asarray(filtfilt(b, a, x.astype(np.float64)))
+
+
+def lowpass(
+    x: Float[np.ndarray, "t"], *, fps: float, cutoff_hz: float, order: int = 6
+) -> Float[np.ndarray, "t"]:
+    """Butterworth low-pass, forward and backward (zero phase), its ends padded oddly.
+
+    Amplitudes are halved at `cutoff_hz`, which must be under fps / 2; SciPy raises ValueError
+    otherwise.
+    """
+    sections = butter(order, cutoff_hz, fs=fps, output="sos")
+    padding = min(x.shape[0] - 1, int(np.ceil(3 * fps / cutoff_hz)))
+    return np.asarray(sosfiltfilt(sections, x.astype(np.float64), padlen=padding))
 
 
 @functools.lru_cache(maxsize=16)  # the design costs more than the filtering of a short window

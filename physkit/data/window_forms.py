@@ -1,0 +1,66 @@
+"""The forms in which models take frames and labels, one window at a time.
+
+rPPG-Toolbox applies the same formulas to a whole recording before it cuts windows; for the same
+statistics here, let one window be the whole recording. Liu et al. 2023.
+"""
+
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float, Float32, UInt8
+
+FrameForm = Literal["raw", "uint8", "standardised", "diff"]
+LabelForm = Literal["raw", "standardised", "diff"]
+
+WHITE = 255.0
+DARK = 1e-7
+"""Added to a sum of two grey levels, of 255, so that black on black is no change."""
+
+
+def frames_in_form(
+    frames: UInt8[np.ndarray, "t h w 3"] | Float32[np.ndarray, "t h w 3"], form: FrameForm
+) -> UInt8[np.ndarray, "t h w 3"] | Float32[np.ndarray, "t h w 3"]:
+    """Frames of grey levels 0 to 255 in one of the forms.
+
+    raw: float32 in [0, 1]. uint8: grey levels, rounded. standardised: less the mean and over the
+    standard deviation of all values of the window. diff: (x[t+1] - x[t]) / (x[t+1] + x[t]) over the
+    standard deviation of all its values, with a last frame of zeros. A window without any
+    change is all zeros in the last two.
+    """
+    if form == "uint8":
+        return frames if frames.dtype == np.uint8 else np.rint(frames).astype(np.uint8)
+    grey = np.asarray(frames, np.float32)
+    if form == "raw":
+        return grey * np.float32(1 / WHITE)
+    if form == "standardised":
+        return _over(grey - grey.mean(), grey.std())
+    change = np.zeros_like(grey)
+    np.subtract(grey[1:], grey[:-1], out=change[:-1])
+    change[:-1] /= grey[1:] + grey[:-1] + np.float32(DARK)
+    return _over(change, change[:-1].std() if len(grey) > 1 else np.float32(0))
+
+
+def label_in_form(
+    label: Float[np.ndarray, "t"], form: LabelForm
+) -> Float32[np.ndarray, "t"] | None:
+    """A label in one of the forms, or None where it is flat and the form needs it not to be.
+
+    raw: as measured. standardised: less its mean and over its standard deviation. diff:
+    differences over their standard deviation, with a last zero.
+    """
+    if form == "raw":
+        return label.astype(np.float32)
+    values = label - label.mean() if form == "standardised" else np.diff(label)
+    deviation = values.std() if values.size else 0.0
+    # a constant's rounding errors are no pulse
+    if not deviation > np.finfo(np.float32).eps * np.abs(label).max(initial=0.0):
+        return None
+    scaled = (values / deviation).astype(np.float32)
+    return scaled if form == "standardised" else np.append(scaled, np.float32(0))
+
+
+def _over(
+    values: Float32[np.ndarray, "t h w 3"], deviation: np.floating
+) -> Float32[np.ndarray, "t h w 3"]:
+    values *= np.float32(1 / deviation if deviation > 0 else 0)
+    return values
