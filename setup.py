@@ -1,4 +1,4 @@
-"""What pyproject.toml cannot say: `checkpoints/` is installed inside the package. And data files."""
+"""What pyproject.toml cannot say: `checkpoints/` is installed inside the package; data files."""
 
 from setuptools import find_packages, setup
 

@@ -41,8 +41,13 @@ COLUMNS = {
 """Column of the label to name in the file."""
 FULL_SIGNAL = 8
 """Signal strength of a sensor that sits well."""
-PNG_LEVEL = 1
-"""Compression of the images: the fastest."""
+FAST_PNG = (
+    cv2.IMWRITE_PNG_COMPRESSION,
+    1,
+    cv2.IMWRITE_PNG_STRATEGY,
+    cv2.IMWRITE_PNG_STRATEGY_RLE,
+)
+"""Of a noisy picture it makes smaller files than the default, and faster."""
 
 
 class PureReader(Reader):
@@ -167,7 +172,7 @@ def _write_images(folder: Path, frames: Iterable[Frame]) -> list[int]:
     for frame in frames:
         stamps.append(FIRST_FRAME_NS + round(frame.timestamp_s / NS))
         bgr = cv2.cvtColor(frame.rgb, cv2.COLOR_RGB2BGR)
-        _, png = cv2.imencode(".png", bgr, [cv2.IMWRITE_PNG_COMPRESSION, PNG_LEVEL])
+        _, png = cv2.imencode(".png", bgr, FAST_PNG)
         (folder / f"Image{stamps[-1]}.png").write_bytes(png.tobytes())
     return stamps
 
