@@ -1,22 +1,30 @@
-"""What a camera makes of light: noise, and 8 bits."""
+"""What a camera makes of light: exposure, a tone curve, noise, 8 bits, and a clock of its own."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
 from physkit.core.errors import InputError
+from physkit.synth.drift import moments, ramped_steps
+from physkit.synth.streams import Streams
 
 BANK_MARGIN_PX = 64
 """Noise is cut from one larger field at random shifts: drawing it anew takes most of the time."""
 MIN_SIZE_PX = 64
 """A face in a smaller image has no features left."""
+EXPOSURE_RAMP_S = 0.25
+"""An automatic exposure takes this long to settle."""
+
+Compression = Literal["none", "mjpeg", "h264"]
+"""What the frames went through before they were stored."""
 
 
 @dataclass(frozen=True)
 class CameraConfig:
-    """The sensor and the file that it writes."""
+    """The camera, and what it does on its own."""
 
     width: int = 640
     """Width of the image in pixels, even."""
@@ -24,10 +32,27 @@ class CameraConfig:
     """Height of the image in pixels, even."""
     fps: float = 30.0
     """Frames per second."""
+    gamma: float = 2.2
+    """Exponent of the tone curve: shown = light ** (1 / gamma)."""
     noise: float = 0.006
-    """Standard deviation of the sensor noise, relative to full scale."""
-    quality: int = 16
-    """H.264 constant rate factor: 0 is lossless, 23 is common; a pulse is lost much beyond 25."""
+    """Standard deviation of the noise of a pixel, relative to full scale. After a tone curve near
+    a square root, the noise of counted photons is the same in light and shade."""
+    blur_px: float = 0.6
+    """Width of the lens's blur in pixels."""
+    exposure_steps_per_min: float = 0.0
+    """How often the automatic exposure moves."""
+    exposure_step: float = 0.06
+    """Relative size of such a step."""
+    white_balance_step: float = 0.02
+    """Relative change of red against blue with each step."""
+    dropped: float = 0.0
+    """Share of the frames that never arrive."""
+    jitter_s: float = 0.0
+    """Standard deviation in seconds of a frame's time around the regular one."""
+    compression: Compression = "none"
+    """Lossy video the frames went through: none, mjpeg or h264."""
+    quality: int = 85
+    """Of mjpeg: 1 to 100, higher is better. Of h264: 51 less the constant rate factor."""
 
     def __post_init__(self) -> None:
         """Refuse what no video holds."""
@@ -39,19 +64,45 @@ class CameraConfig:
             raise InputError(f"{self.fps} frames per second: choose a rate above 0")
 
 
+def frame_times(
+    config: CameraConfig, *, duration_s: float, rng: np.random.Generator
+) -> Float[np.ndarray, "t"]:
+    """When the frames that arrive were taken: strictly increasing, the first at 0 s."""
+    n = round(duration_s * config.fps)
+    jitter = np.clip(config.jitter_s * rng.standard_normal(n), -0.4 / config.fps, 0.4 / config.fps)
+    arrives = rng.uniform(size=n) >= config.dropped
+    jitter[:1], arrives[:1] = 0.0, True
+    return np.asarray((np.arange(n) / config.fps + jitter)[arrives])
+
+
+def exposure(
+    times_s: Float[np.ndarray, "t"], *, config: CameraConfig, rng: np.random.Generator
+) -> Float[np.ndarray, "t 3"]:
+    """Relative linear gain in R, G, B of an automatic exposure and white balance."""
+    if config.exposure_steps_per_min == 0:
+        return np.ones((len(times_s), 3))
+    every_s = 60.0 / config.exposure_steps_per_min
+    at_s = moments(float(times_s[-1]), every_s=every_s, spread=0.8, rng=rng)
+    # It hunts around a level, and does not wander off.
+    level, warmth = rng.uniform(-1.0, 1.0, (2, len(at_s) + 1))
+    log_gain = config.exposure_step * ramped_steps(times_s, at_s, level, ramp_s=EXPOSURE_RAMP_S)
+    warm = config.white_balance_step * ramped_steps(times_s, at_s, warmth, ramp_s=EXPOSURE_RAMP_S)
+    return np.asarray(np.exp(np.stack([log_gain + warm, log_gain, log_gain - warm], axis=1)))
+
+
 class Sensor:
-    """Turns light into 8-bit frames with noise of its own."""
+    """Turns what was rendered into 8-bit frames with noise of its own."""
 
-    def __init__(self, config: CameraConfig, rng: np.random.Generator) -> None:
-        self.config = config
-        self.rng = rng
+    def __init__(self, config: CameraConfig, streams: Streams) -> None:
+        self._rng = streams.of("noise")
         shape = (config.height + BANK_MARGIN_PX, config.width + BANK_MARGIN_PX, 3)
-        self.bank = np.float32(config.noise) * rng.standard_normal(shape, np.float32)
+        self._bank = self._rng.standard_normal(shape, np.float32)
+        self._bank *= np.float32(255 * config.noise)
 
-    def expose(self, light: Float[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w 3"]:
-        """One frame of a scene in [0, 1]."""
-        top, left = self.rng.integers(0, BANK_MARGIN_PX + 1, 2)
-        height, width = light.shape[:2]
-        noisy = light + self.bank[top : top + height, left : left + width]
-        # OpenCV rounds and saturates in one pass.
-        return np.asarray(cv2.convertScaleAbs(np.maximum(noisy, 0.0, out=noisy), alpha=255.0))
+    def expose(self, shown: Float[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w 3"]:
+        """One frame of a picture in grey levels of 255."""
+        top, left = self._rng.integers(0, BANK_MARGIN_PX + 1, 2)
+        height, width = shown.shape[:2]
+        noise = self._bank[top : top + height, left : left + width]
+        # OpenCV adds, rounds and saturates in one pass.
+        return np.asarray(cv2.add(shown, noise, dtype=cv2.CV_8U))

@@ -11,10 +11,10 @@ Colour = tuple[float, float, float]
 
 
 def smoothstep(
-    x: Float[np.ndarray, "h w"],
-    low: float | Float[np.ndarray, "h w"],
-    high: float | Float[np.ndarray, "h w"],
-) -> Float[np.ndarray, "h w"]:
+    x: Float[np.ndarray, "..."],
+    low: float | Float[np.ndarray, "..."],
+    high: float | Float[np.ndarray, "..."],
+) -> Float[np.ndarray, "..."]:
     """0 below `low`, 1 above `high`, smooth between; falls where low > high."""
     t = np.clip((x - low) / (high - low), 0.0, 1.0)
     return np.asarray(t * t * (3.0 - 2.0 * t))
@@ -24,8 +24,8 @@ def smoothstep(
 class Canvas:
     """Coordinates of each pixel in face units, and the picture that is being painted."""
 
-    x: Float[np.ndarray, "h w"]
-    y: Float[np.ndarray, "h w"]
+    x: Float[np.ndarray, "1 w"]
+    y: Float[np.ndarray, "h 1"]
     rgb: Float[np.ndarray, "h w 3"]
 
     @classmethod
@@ -33,11 +33,31 @@ class Canvas:
         cls, height: int, width: int, *, centre_px: tuple[float, float], unit_px: float
     ) -> "Canvas":
         """A black canvas; `centre_px` is (x, y) of the face's centre."""
-        y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+        x, y = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)
         return cls(
-            (x + 0.5 - centre_px[0]) / unit_px,
-            (y + 0.5 - centre_px[1]) / unit_px,
+            ((x + 0.5 - centre_px[0]) / unit_px)[None],
+            ((y + 0.5 - centre_px[1]) / unit_px)[:, None],
             np.zeros((height, width, 3), np.float32),
+        )
+
+    def part(self, top_left: tuple[float, float], bottom_right: tuple[float, float]) -> "Canvas":
+        """The rectangle between two corners (x, y), at least a pixel; painting it paints this."""
+        rows, columns = self.span(top_left, bottom_right)
+        return Canvas(self.x[:, columns], self.y[rows], self.rgb[rows, columns])
+
+    def span(
+        self, top_left: tuple[float, float], bottom_right: tuple[float, float]
+    ) -> tuple[slice, slice]:
+        """Rows and columns of the rectangle between two corners, at least one of each."""
+
+        def slots(axis: Float[np.ndarray, "n"], low: float, high: float) -> slice:
+            first, last = (int(i) for i in np.searchsorted(axis, [low, high]))
+            first = min(first, len(axis) - 1)
+            return slice(first, max(last, first + 1))
+
+        return (
+            slots(self.y[:, 0], top_left[1], bottom_right[1]),
+            slots(self.x[0], top_left[0], bottom_right[0]),
         )
 
     def ellipse(
@@ -53,7 +73,7 @@ class Canvas:
     ) -> Float[np.ndarray, "h w"]:
         """A Gaussian spot of height 1."""
         u, v = (self.x - centre[0]) / radii[0], (self.y - centre[1]) / radii[1]
-        return np.asarray(np.exp(-0.5 * (u * u + v * v)))
+        return np.asarray(np.exp(-0.5 * u * u) * np.exp(-0.5 * v * v))
 
     def paint(self, mask: Float[np.ndarray, "h w"], colour: Colour) -> None:
         """Lay a colour over the picture where the mask is 1."""

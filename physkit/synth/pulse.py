@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from physkit.core.errors import InputError
-from physkit.core.units import hz_from_bpm
+from physkit.core.units import bpm_from_hz, hz_from_bpm
 from physkit.synth.drift import slow_drift
 
 SYSTOLIC_PEAK_S, SYSTOLIC_WIDTH = 0.16, 0.42
@@ -16,8 +16,8 @@ RUNOFF_PEAK_S, RUNOFF_WIDTH, RUNOFF_STRENGTH = 0.40, 0.60, 0.45
 runoff is the slow emptying of the vessels under the other two."""
 FOOT_S = 0.045
 """A systolic wave has risen visibly this long after its log-normal start, at 60 bpm."""
-LEAD_BEATS = 3
-"""Beats before the clip whose tails reach into it."""
+REACH_S = 6.0
+"""A beat's waves are over this long after it."""
 RATE_LIMITS_BPM = (20.0, 250.0)
 """Slower and faster hearts do not keep anyone alive."""
 
@@ -30,6 +30,10 @@ class PulseConfig:
     """Mean heart rate in beats per minute."""
     variability: float = 0.015
     """Relative standard deviation of beat intervals that breathing does not explain."""
+    recovery_bpm: float = 0.0
+    """How far above `heart_rate_bpm` the heart begins, after exercise."""
+    recovery_s: float = 40.0
+    """Time in seconds in which two thirds of that are over."""
     respiration_rate_bpm: float = 15.0
     """Breaths per minute."""
     sinus_arrhythmia: float = 0.02
@@ -40,15 +44,21 @@ class PulseConfig:
     """Rise and fall of the baseline over a breath, relative to a beat's height."""
     dicrotic_strength: float = 0.25
     """Height of the dicrotic wave relative to the systolic peak."""
+    stiffness: float = 0.0
+    """Age of the arteries from 0 to 1: the reflected wave comes earlier and fills the notch."""
+    spo2_percent: float = 97.5
+    """Mean oxygen saturation in percent."""
+    finger_lag_s: float = 0.0
+    """Time in seconds by which the pulse reaches the contact sensor later than the face."""
 
     def __post_init__(self) -> None:
         """Refuse hearts that do not beat like one."""
         low_bpm, high_bpm = RATE_LIMITS_BPM
-        if not low_bpm <= self.heart_rate_bpm <= high_bpm:
-            raise InputError(
-                f"heart rate {self.heart_rate_bpm} bpm is no heart's; "
-                f"choose {low_bpm:g} to {high_bpm:g}"
-            )
+        for rate_bpm in (self.heart_rate_bpm, self.heart_rate_bpm + self.recovery_bpm):
+            if not low_bpm <= rate_bpm <= high_bpm:
+                raise InputError(
+                    f"heart rate {rate_bpm} bpm is no heart's; choose {low_bpm:g} to {high_bpm:g}"
+                )
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +72,11 @@ class Heartbeats:
     breath_phase: float
     """Phase of the breathing at 0 s, in radians."""
 
+    def between(self, start_s: float, end_s: float) -> Float[np.ndarray, "n"]:
+        """Feet of the beats from `start_s` until before `end_s`."""
+        feet_s = self.foot_times_s
+        return np.asarray(feet_s[(feet_s >= start_s) & (feet_s < end_s)])
+
 
 def draw_heartbeats(
     config: PulseConfig, *, duration_s: float, rng: np.random.Generator
@@ -70,12 +85,16 @@ def draw_heartbeats(
     mean_s = 1.0 / hz_from_bpm(config.heart_rate_bpm)
     breath_phase = float(rng.uniform(0.0, 2 * np.pi))
     breath_hz = hz_from_bpm(config.respiration_rate_bpm)
-    n = int(np.ceil(1.5 * duration_s / mean_s)) + 2 * LEAD_BEATS
-    regular_s = (np.arange(n) - LEAD_BEATS - rng.uniform()) * mean_s
+    slowest_s = duration_s * (1.0 + max(config.recovery_bpm, 0.0) / config.heart_rate_bpm)
+    n_lead = int(np.ceil(1.5 * REACH_S / mean_s))
+    n = int(np.ceil(1.5 * slowest_s / mean_s)) + 2 * n_lead
+    regular_s = (np.arange(n) - n_lead - rng.uniform()) * mean_s
     breathing = np.sin(2 * np.pi * breath_hz * regular_s + breath_phase)
     wander = slow_drift(regular_s, low_hz=0.04, high_hz=0.12, rng=rng)
     change = config.sinus_arrhythmia * breathing + config.variability * wander
-    intervals_s = mean_s * np.clip(1.0 + change, 0.5, 2.0)
+    above = config.recovery_bpm * np.exp(-np.maximum(regular_s, 0.0) / config.recovery_s)
+    excited = config.heart_rate_bpm / (config.heart_rate_bpm + above)
+    intervals_s = mean_s * excited * np.clip(1.0 + change, 0.5, 2.0)
     feet_s = regular_s[0] + np.concatenate([[0.0], np.cumsum(intervals_s[:-1])])
     return Heartbeats(feet_s, intervals_s, breath_phase)
 
@@ -84,22 +103,48 @@ def pulse_at(
     beats: Heartbeats, times_s: Float[np.ndarray, "t"], *, config: PulseConfig
 ) -> Float[np.ndarray, "t"]:
     """Blood volume at any times: a beat is about 1 high and the foot of a beat near 0."""
-    # Waves shorten with the root of the interval, as systole does.
-    scale = np.sqrt(beats.intervals_s)
-    since_s = times_s[:, None] - beats.foot_times_s + FOOT_S * scale
-    waves = _wave(since_s / scale, SYSTOLIC_PEAK_S, SYSTOLIC_WIDTH)
-    waves += config.dicrotic_strength * _wave(since_s / scale, DICROTIC_PEAK_S, DICROTIC_WIDTH)
-    waves += RUNOFF_STRENGTH * _wave(since_s / scale, RUNOFF_PEAK_S, RUNOFF_WIDTH)
     breath_hz = hz_from_bpm(config.respiration_rate_bpm)
     height = np.sin(2 * np.pi * breath_hz * beats.foot_times_s + beats.breath_phase)
-    breathing = np.sin(2 * np.pi * breath_hz * times_s + beats.breath_phase)
-    pulse = waves @ (1.0 + config.respiration_amplitude * height)
-    return np.asarray(pulse + config.respiration_baseline * breathing)
+    height = 1.0 + config.respiration_amplitude * height
+    pulse = config.respiration_baseline * breathing_at(beats, times_s, config=config)
+    order = np.argsort(times_s, kind="stable")
+    sorted_s = times_s[order]
+    for foot_s, interval_s, high in zip(beats.foot_times_s, beats.intervals_s, height, strict=True):
+        first, last = np.searchsorted(sorted_s, [foot_s - REACH_S / 10, foot_s + REACH_S])
+        reached = order[first:last]
+        # Waves shorten with the root of the interval, as systole does.
+        scale = np.sqrt(interval_s)
+        since = (times_s[reached] - foot_s) / scale + FOOT_S
+        pulse[reached] += high * _beat(since, config)
+    return pulse
 
 
-def _wave(
-    since_s: Float[np.ndarray, "t beats"], peak_s: float, width: float
-) -> Float[np.ndarray, "t beats"]:
+def breathing_at(
+    beats: Heartbeats, times_s: Float[np.ndarray, "t"], *, config: PulseConfig
+) -> Float[np.ndarray, "t"]:
+    """The breath at any times, from -1 to 1."""
+    breath_hz = hz_from_bpm(config.respiration_rate_bpm)
+    return np.asarray(np.sin(2 * np.pi * breath_hz * times_s + beats.breath_phase))
+
+
+def rate_at(beats: Heartbeats, times_s: Float[np.ndarray, "t"]) -> Float[np.ndarray, "t"]:
+    """Heart rate in beats per minute at any times: of the beat that is under way."""
+    beat = np.searchsorted(beats.foot_times_s, times_s, side="right") - 1
+    return bpm_from_hz(1.0) / beats.intervals_s[np.clip(beat, 0, None)]
+
+
+def _beat(since: Float[np.ndarray, "t"], config: PulseConfig) -> Float[np.ndarray, "t"]:
+    """One beat; times are those of a beat of one second."""
+    reflected_s = DICROTIC_PEAK_S * (1.0 - 0.35 * config.stiffness)
+    reflected_width = DICROTIC_WIDTH * (1.0 + config.stiffness)
+    return np.asarray(
+        _wave(since, SYSTOLIC_PEAK_S, SYSTOLIC_WIDTH)
+        + config.dicrotic_strength * _wave(since, reflected_s, reflected_width)
+        + RUNOFF_STRENGTH * _wave(since, RUNOFF_PEAK_S, RUNOFF_WIDTH)
+    )
+
+
+def _wave(since: Float[np.ndarray, "t"], peak_s: float, width: float) -> Float[np.ndarray, "t"]:
     """A log-normal bump of height 1: a steep rise and a slow fall."""
-    log_ratio = np.log(np.maximum(since_s, 1e-6) / peak_s)
-    return np.where(since_s > 0, np.exp(-0.5 * (log_ratio / width) ** 2), 0.0)
+    log_ratio = np.log(np.maximum(since, 1e-6) / peak_s)
+    return np.where(since > 0, np.exp(-0.5 * (log_ratio / width) ** 2), 0.0)

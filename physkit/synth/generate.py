@@ -1,0 +1,126 @@
+"""From dials and a seed to a recording, and to what is true of it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from physkit.core.errors import InputError
+from physkit.core.types import Pulse
+from physkit.core.units import bpm_from_hz
+from physkit.media.frames import Frame
+from physkit.synth.camera import Sensor, exposure, frame_times
+from physkit.synth.compress import compressed
+from physkit.synth.dials import Dials
+from physkit.synth.light import lighting
+from physkit.synth.motion import head_motion
+from physkit.synth.pulse import breathing_at, draw_heartbeats, pulse_at, rate_at
+from physkit.synth.scene import Moments, Scene
+from physkit.synth.streams import Streams
+
+SMOOTHING_TAPS = 5
+"""Moments over which small vessels are taken to smooth the pulse."""
+
+
+@dataclass(frozen=True)
+class Seed:
+    """Where everything random comes from."""
+
+    person: tuple[int, ...]
+    """Whoever has the same numbers has the same face."""
+    session: tuple[int, ...]
+    """What else is drawn comes from these."""
+
+    @classmethod
+    def of_clip(cls, seed: int) -> "Seed":
+        """For a clip of its own."""
+        return cls((seed,), (seed,))
+
+
+class Synthesis:
+    """A recording in the making: the heart is drawn at once, the pictures as they are read.
+
+    Raises InputError where the recording would hold under two beats.
+    """
+
+    def __init__(self, dials: Dials, *, duration_s: float, seed: Seed) -> None:
+        self.dials, self.duration_s = dials, duration_s
+        self._seed = seed
+        self._streams = Streams(*seed.session)
+        rng = self._streams.of("heart")
+        self.beats = draw_heartbeats(dials.pulse, duration_s=duration_s, rng=rng)
+        self.beat_times_s = self.beats.between(0.0, duration_s)
+        if len(self.beat_times_s) < 2:
+            raise InputError(f"{duration_s} s hold no two beats; ask for a longer recording")
+        self.times_s = frame_times(
+            dials.camera, duration_s=duration_s, rng=self._streams.of("clock")
+        )
+        self._motion = head_motion(self.times_s, config=dials.motion, streams=self._streams)
+        self._scene: Scene | None = None
+
+    @property
+    def heart_rate_bpm(self) -> float:
+        """Mean rate of the beats whose feet lie in the recording."""
+        feet_s = self.beat_times_s
+        return bpm_from_hz((len(feet_s) - 1) / float(feet_s[-1] - feet_s[0]))
+
+    @property
+    def pulse(self) -> Pulse:
+        """What the contact sensor shows at the true times of the frames."""
+        return Pulse(self.measure(self.times_s)["pulse"], self.times_s)
+
+    @property
+    def face_boxes(self) -> Float[np.ndarray, "t 4"]:
+        """The face from hairline to chin in every frame: x, y, width, height in pixels."""
+        return self._get_scene().face_boxes()
+
+    def measure(self, times_s: Float[np.ndarray, "t"]) -> dict[str, Float[np.ndarray, "t"]]:
+        """What the contact sensor shows at any times: `pulse`, `heart_rate_bpm`, `spo2_percent`,
+        `respiration`."""
+        config = self.dials.pulse
+        times_s = np.asarray(times_s, np.float64)
+        finger_s = times_s - config.finger_lag_s
+        breath = breathing_at(self.beats, times_s, config=config)
+        return {
+            "pulse": pulse_at(self.beats, finger_s, config=config),
+            "heart_rate_bpm": rate_at(self.beats, times_s),
+            "spo2_percent": np.round(config.spo2_percent + 0.6 * breath),
+            "respiration": breath,
+        }
+
+    def frames(self) -> Iterator[Frame]:
+        """The video on its true clock."""
+        scene, sensor = self._get_scene(), Sensor(self.dials.camera, self._streams)
+        pictures = (sensor.expose(scene.at(t)) for t in range(len(self.times_s)))
+        seen = compressed(pictures, self.dials.camera)
+        for time_s, rgb in zip(self.times_s.tolist(), seen, strict=True):
+            yield Frame(rgb, time_s)
+
+    def _get_scene(self) -> Scene:
+        if self._scene is None:
+            dials, streams = self.dials, self._streams
+            moments = Moments(
+                motion=self._motion,
+                light=lighting(self.times_s, config=dials.light, streams=streams),
+                exposure=exposure(self.times_s, config=dials.camera, rng=streams.of("exposure")),
+                volume=self._volume(),
+            )
+            self._scene = Scene(dials, moments, Streams(*self._seed.person))
+        return self._scene
+
+    def _volume(self) -> Float[np.ndarray, "t 2"]:
+        """Blood in the forehead and at the chin at the frames' times."""
+        skin, pulse = self.dials.skin, self.dials.pulse
+        at = np.linspace(-1.5, 1.5, SMOOTHING_TAPS)
+        weights = np.exp(-0.5 * at**2) / np.exp(-0.5 * at**2).sum()
+
+        def seen(delay_s: float) -> Float[np.ndarray, "t"]:
+            taps = [
+                weight * pulse_at(self.beats, self.times_s - delay_s - shift_s, config=pulse)
+                for weight, shift_s in zip(weights, skin.smoothing_s * at, strict=True)
+            ]
+            return np.asarray(np.sum(taps, axis=0))
+
+        half_s = skin.delay_spread_s / 2
+        return np.stack([seen(-half_s), seen(half_s)], axis=1)

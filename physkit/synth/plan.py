@@ -1,0 +1,124 @@
+"""Which recording is made of which dials: subject by subject, session by session."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from physkit.core.errors import InputError
+from physkit.data.readers.base import NewRecording
+from physkit.data.readers.truth import Truth
+from physkit.data.recording import Condition
+from physkit.synth.dials import Dials
+from physkit.synth.generate import Seed, Synthesis
+from physkit.synth.presets import find_preset
+from physkit.synth.streams import Streams
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that a recording will be made of; can be pickled."""
+
+    preset: str
+    """Name of the preset."""
+    seed: int
+    """Seed of the whole set."""
+    subject: int
+    """The person's number, from 1."""
+    session: int
+    """Which of the person's recordings, from 0."""
+    combination: Mapping[str, str]
+    """Condition columns that the preset goes through."""
+    dials: Dials
+    """What was drawn."""
+    duration_s: float
+    """Length in seconds."""
+
+    @property
+    def conditions(self) -> dict[str, Condition]:
+        """Every dial, what was drawn, and where it came from."""
+        return {
+            **self.dials.flat(),
+            **self.combination,
+            "preset": self.preset,
+            "seed": self.seed,
+            "subject_number": self.subject,
+            "session_number": self.session,
+        }
+
+    def with_dials(self, values: Mapping[str, Any]) -> "Plan":
+        """The same recording with some dials set otherwise."""
+        return replace(self, dials=self.dials.turned(values))
+
+    def synthesis(self) -> Synthesis:
+        """The recording in the making. Raises InputError where it would hold under two beats."""
+        person = (self.seed, self.subject)
+        seed = Seed(person, (*person, self.session))
+        return Synthesis(self.dials, duration_s=self.duration_s, seed=seed)
+
+    def new_recording(self, synthesis: Synthesis) -> NewRecording:
+        """What a reader is given to write."""
+        camera = self.dials.camera
+        return NewRecording(
+            subject=self.subject,
+            session=self.session,
+            conditions=self.conditions,
+            width=camera.width,
+            height=camera.height,
+            fps=camera.fps,
+            duration_s=self.duration_s,
+            frames=synthesis.frames(),
+            measure=synthesis.measure,
+        )
+
+    def truth(self, synthesis: Synthesis) -> Truth:
+        """What is kept beside the tree."""
+        return Truth(
+            conditions=self.conditions,
+            heart_rate_bpm=synthesis.heart_rate_bpm,
+            beat_times_s=synthesis.beat_times_s,
+            pulse=synthesis.pulse,
+            face_boxes=synthesis.face_boxes,
+        )
+
+
+def plan_recording(
+    preset: str,
+    *,
+    layout: str,
+    seed: int,
+    subject: int,
+    turn: int,
+    duration_s: float,
+    width: int,
+    height: int,
+    fps: float,
+) -> Plan:
+    """The recording of a person (from 1) at their `turn`-th sitting (from 0).
+
+    Each person begins one condition further than the one before, so that a few people with one
+    sitting each cover what the preset covers. Where the data set of the preset and the `layout` is
+    one that numbers its conditions, the session has that number.
+
+    Raises UnknownNameError for the preset's name, InputError for a turn too many.
+    """
+    found = find_preset(preset)
+    index = (subject - 1 + turn) % found.n_combinations
+    combination = found.combination(index)
+    session = index if layout == found.numbered_in else turn
+    if layout == found.numbered_in and turn >= found.n_combinations:
+        raise InputError(f"{layout}: a person has {found.n_combinations} sessions, not {turn + 1}")
+    drawn = found.draw(
+        combination,
+        person=Streams(seed, subject),
+        session=Streams(seed, subject, session),
+    )
+    camera = {"width": width, "height": height, "fps": fps}
+    return Plan(
+        preset=preset,
+        seed=seed,
+        subject=subject,
+        session=session,
+        combination=combination,
+        dials=Dials().turned({**drawn, **camera}),
+        duration_s=duration_s,
+    )

@@ -1,0 +1,196 @@
+"""Presets: what is drawn for each person and session, so that data are as hard as real sets are."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from physkit.core.registry import unknown_name
+from physkit.synth.streams import Streams
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """Any value between two, evenly."""
+
+    low: float
+    high: float
+
+    def draw(self, rng: np.random.Generator) -> float:
+        """One value."""
+        return float(rng.uniform(self.low, self.high))
+
+
+@dataclass(frozen=True)
+class LogUniform:
+    """Any value between two, evenly over its logarithm."""
+
+    low: float
+    high: float
+
+    def draw(self, rng: np.random.Generator) -> float:
+        """One value."""
+        return float(np.exp(rng.uniform(np.log(self.low), np.log(self.high))))
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of several values, evenly."""
+
+    values: tuple[Any, ...]
+
+    def draw(self, rng: np.random.Generator) -> Any:
+        """One value."""
+        return self.values[int(rng.integers(len(self.values)))]
+
+
+@dataclass(frozen=True)
+class Chance:
+    """A distribution that comes into play at times only."""
+
+    share: float
+    then: Uniform | LogUniform
+    otherwise: float = 0.0
+
+    def draw(self, rng: np.random.Generator) -> float:
+        """One value."""
+        value = self.then.draw(rng)
+        return value if rng.uniform() < self.share else self.otherwise
+
+
+Setting = Any
+"""The value of a dial, or what it is drawn from."""
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A data set to resemble."""
+
+    person: Mapping[str, Setting] = field(default_factory=dict)
+    """Dials that are drawn once for each person."""
+    session: Mapping[str, Setting] = field(default_factory=dict)
+    """Dials that are drawn for each recording."""
+    axes: Mapping[str, Mapping[str, Mapping[str, Setting]]] = field(default_factory=dict)
+    """Conditions: column, its values, and the dials that each sets. Recordings go through all
+    combinations in turn."""
+    numbered_in: str | None = None
+    """Layout in which a session's number is that of its combination, as PURE's is of the task."""
+
+    @property
+    def n_combinations(self) -> int:
+        """How many combinations of conditions there are."""
+        return int(np.prod([len(values) for values in self.axes.values()], dtype=int))
+
+    def combination(self, index: int) -> dict[str, str]:
+        """The conditions of one combination, by column; the last column changes fastest."""
+        chosen: dict[str, str] = {}
+        for column, values in reversed(list(self.axes.items())):
+            index, at = divmod(index, len(values))
+            chosen[column] = tuple(values)[at]
+        return dict(reversed(list(chosen.items())))
+
+    def draw(
+        self, combination: Mapping[str, str], *, person: Streams, session: Streams
+    ) -> dict[str, Any]:
+        """Dials of one recording by flat name."""
+        settings = [(dial, value, person) for dial, value in self.person.items()]
+        settings += [(dial, value, session) for dial, value in self.session.items()]
+        for column, value in combination.items():
+            dials = self.axes[column][value]
+            settings += [(dial, setting, session) for dial, setting in dials.items()]
+        # A later setting of a dial holds; each has a stream of its own.
+        return {
+            dial: value.draw(streams.of(f"dial {dial}")) if hasattr(value, "draw") else value
+            for dial, value, streams in settings
+        }
+
+
+def find_preset(name: str) -> Preset:
+    """The preset called `name`; raises UnknownNameError with the nearest name."""
+    if name not in PRESETS:
+        raise unknown_name("preset", name, PRESETS)
+    return PRESETS[name]
+
+
+PERSON: Mapping[str, Setting] = MappingProxyType(
+    {
+        "glasses": Choice((False, False, False, True)),
+        "beard": Chance(0.2, Uniform(0.3, 0.9)),
+        "stiffness": Uniform(0.0, 0.8),
+        "dicrotic_strength": Uniform(0.12, 0.32),
+        "sinus_arrhythmia": Uniform(0.01, 0.04),
+        "variability": Uniform(0.008, 0.02),
+        "spo2_percent": Uniform(96.0, 98.5),
+        "pulse_strength": Uniform(0.012, 0.022),
+        "gloss": Uniform(0.01, 0.06),
+    }
+)
+"""People, as they come."""
+
+SESSION: Mapping[str, Setting] = MappingProxyType(
+    {
+        "respiration_rate_bpm": Uniform(11.0, 19.0),
+        "respiration_amplitude": Uniform(0.05, 0.15),
+        "respiration_baseline": Uniform(0.05, 0.15),
+        "face_size": Uniform(0.19, 0.24),
+        "place_x": Uniform(-0.05, 0.05),
+        "place_y": Uniform(-0.05, 0.0),
+        "lamp_side": Uniform(-0.6, 0.6),
+        "lamp_height": Uniform(0.2, 0.6),
+        "temperature_k": Uniform(4000.0, 6500.0),
+    }
+)
+"""Sittings, as they come."""
+
+CLEAN = Preset(
+    person={**PERSON, "fitzpatrick": Uniform(1.0, 6.0)},
+    session={**SESSION, "heart_rate_bpm": Uniform(45.0, 180.0)},
+)
+
+UBFC = Preset(
+    person={**PERSON, "fitzpatrick": Uniform(1.0, 4.0)},
+    session={**SESSION, "heart_rate_bpm": Uniform(65.0, 125.0)},
+)
+
+PURE = Preset(
+    person={**PERSON, "fitzpatrick": Uniform(1.0, 3.0)},
+    session={**SESSION, "heart_rate_bpm": Uniform(45.0, 110.0)},
+    axes={
+        "task": {
+            "steady": {},
+            "talking": {"talking": 1.0, "talk_nod_deg": 3.0},
+            "slow translation": {"travel": 0.9, "travel_speed": 0.35},
+            "fast translation": {"travel": 0.9, "travel_speed": 0.7},
+            "small rotation": {"look_deg": 15.0},
+            "medium rotation": {"look_deg": 26.0},
+        }
+    },
+    numbered_in="pure",
+)
+
+MMPD = Preset(
+    person={**PERSON, "fitzpatrick": Choice((3.0, 4.0, 5.0, 6.0))},
+    session={**SESSION, "heart_rate_bpm": Uniform(58.0, 110.0)},
+    axes={
+        "light": {
+            "LED-low": {"level": 0.35, "temperature_k": 4500.0},
+            "LED-high": {"temperature_k": 4500.0},
+            "Incandescent": {"temperature_k": 2900.0},
+            "Nature": {"temperature_k": 6500.0},
+        },
+        "motion": {
+            "Stationary": {},
+            "Rotation": {"look_deg": 22.0},
+            "Talking": {"talking": 1.0, "talk_nod_deg": 3.0},
+            "Walking": {"bounce": 0.12, "step_nod_deg": 2.0},
+            "Watching Videos": {"screen": 0.2},
+        },
+    },
+)
+
+PRESETS: Mapping[str, Preset] = MappingProxyType(
+    {"clean": CLEAN, "ubfc-like": UBFC, "pure-like": PURE, "mmpd-like": MMPD}
+)
+"""All presets by name."""

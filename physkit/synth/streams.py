@@ -1,0 +1,14 @@
+"""One stream of random numbers for each cause, all from one seed."""
+
+import numpy as np
+
+
+class Streams:
+    """Random streams by name: what one cause draws never moves another's numbers."""
+
+    def __init__(self, *key: int) -> None:
+        self.key = key
+
+    def of(self, cause: str) -> np.random.Generator:
+        """The stream of one cause, from its beginning."""
+        return np.random.default_rng([*self.key, *cause.encode()])
