@@ -84,12 +84,16 @@ def _of_size(
 
 
 def n_pictures(path: Path) -> int | None:
-    """How many pictures an AVI holds by its index; None where it cannot be opened.
+    """How many pictures an AVI holds by its index, frames that were left out not counted.
 
-    Decodes nothing. Frames that were left out do not count.
+    None where it cannot be opened, or its index does not reach as far as its header says: such a
+    file is truncated. Decodes nothing.
     """
     try:
         with av.open(f"file:{path}") as container:
-            return len(container.streams.video[0].index_entries) or None
+            stream = container.streams.video[0]
+            index = stream.index_entries
+            reaches = len(index) > 0 and index[-1].timestamp + 1 >= stream.frames
+            return len(index) if reaches else None
     except (av.FFmpegError, OSError, IndexError):
         return None

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from physkit.core.errors import InputError
-from physkit.data.readers.avi import PIXELS, write_avi
+from physkit.data.readers.avi import PIXELS, n_pictures, write_avi
 from physkit.media.frames import Frame
 from physkit.media.video import VideoFile
 
@@ -108,3 +108,19 @@ def test_a_frame_of_another_size_is_not_rescaled(tmp_path):
             tmp_path / "a.avi", smooth(GAPPED_S), size_px=(64, 48), fps=25.0, codec="rawvideo"
         )
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("codec", sorted(PIXELS))
+def test_pictures_are_counted_without_decoding(tmp_path, codec):
+    path = tmp_path / "a.avi"
+    write_avi(path, smooth(GAPPED_S), size_px=SIZE_PX, fps=25.0, codec=codec)
+    assert n_pictures(path) == len(GAPPED_S)
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.3, 0.9])
+def test_a_truncated_file_has_no_count(tmp_path, kept):
+    path = tmp_path / "a.avi"
+    write_avi(path, noise(GAPPED_S), size_px=SIZE_PX, fps=25.0, codec="rawvideo")
+    path.write_bytes(path.read_bytes()[: int(kept * path.stat().st_size)])
+    assert n_pictures(path) is None
+    assert n_pictures(tmp_path / "none.avi") is None

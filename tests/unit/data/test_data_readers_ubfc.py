@@ -139,7 +139,8 @@ def test_a_truncated_video_is_named_and_its_label_still_read(set_2):
     video = set_2 / "subject1" / "vid.avi"
     video.write_bytes(video.read_bytes()[: video.stat().st_size * 6 // 10])
     recording = only(SET_2, set_2)
-    assert len(SET_2.read_label(recording).pulse.samples) == 40
+    label = SET_2.read_label(recording)
+    assert (len(label.pulse.samples), label.warnings) == (40, ())
     with pytest.raises(InputError, match=r"vid\.avi"):
         read_frames(SET_2, set_2)
 
