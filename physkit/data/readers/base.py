@@ -126,16 +126,23 @@ class Reader(ABC):
             n = len(self._find(folder))
             if n:
                 return f"{n} found in {folder}: give that as --raw"
-        entries = sorted(child.name for child in root.iterdir())
+        entries = sorted(child.name for child in root.iterdir() if not _is_hidden(child))
         shown = ", ".join(entries[:SHOWN_ENTRIES])
         more = f" and {len(entries) - SHOWN_ENTRIES} more" if len(entries) > SHOWN_ENTRIES else ""
         return f"it holds {shown}{more}" if entries else "it is empty"
 
 
+def _is_hidden(path: Path) -> bool:
+    """Whether it belongs to the system, or is a recording that is being written."""
+    return path.name.startswith(".")
+
+
 def _folders(folder: Path) -> list[Path]:
     """The folders in a folder, in order; none where it cannot be looked into."""
     try:
-        return sorted(child for child in folder.iterdir() if child.is_dir())
+        return sorted(
+            child for child in folder.iterdir() if child.is_dir() and not _is_hidden(child)
+        )
     except OSError:
         return []
 
@@ -147,7 +154,7 @@ def _strays(root: Path, recordings: list[Recording]) -> list[Path]:
     folders = [root]
     while folders:
         for entry in sorted(folders.pop().iterdir()):
-            if entry in files or entry.name.startswith(".") or entry == root / TRUTH_FOLDER:
+            if entry in files or _is_hidden(entry) or entry == root / TRUTH_FOLDER:
                 continue
             if entry.is_dir():
                 folders.append(entry)

@@ -1,6 +1,9 @@
 """Finding recordings: order, strays, wrong roots, names that lead elsewhere, unfinished writes."""
 
-from collections.abc import Iterator
+import os
+import signal
+from collections.abc import Callable, Iterator
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +30,12 @@ READERS_AND_FILES = [
     (UbfcPhysReader(), "s{}/vid_s{}_T1.avi"),
     (CohfaceReader(), "{}/0/data.avi"),
 ]
+
+every_reader = pytest.mark.parametrize(
+    "reader",
+    [reader for reader, _ in READERS_AND_FILES],
+    ids=[reader.name for reader, _ in READERS_AND_FILES],
+)
 
 
 def touch(path: Path) -> None:
@@ -140,36 +149,42 @@ def test_conditions_of_synthetic_recordings_are_added_and_their_truth_is_no_stra
     assert not tree.strays
 
 
-@pytest.mark.parametrize(
-    "reader",
-    [reader for reader, _ in READERS_AND_FILES],
-    ids=[reader.name for reader, _ in READERS_AND_FILES],
-)
-def test_a_write_that_fails_leaves_nothing_and_one_that_was_killed_does_not_show(reader, tmp_path):
-    def failing() -> Iterator[Frame]:
+def stopping(end: Callable[[], None]) -> NewRecording:
+    """A recording whose frames end in something else after nine."""
+
+    def frames() -> Iterator[Frame]:
         for index in range(9):
             yield Frame(picture(index), index / 30)
-        # What a killed run would leave is what lies there now.
-        assert not (list(tmp_path.glob("[!.]*")))
+        end()
+
+    return NewRecording(1, 0, {}, WIDTH, HEIGHT, 30.0, 1.0, frames(), measure)
+
+
+@every_reader
+def test_a_write_that_fails_leaves_nothing(reader, tmp_path):
+    def fail() -> None:
         raise InputError("the source: broke; mend it")
 
-    broken = NewRecording(1, 0, {}, WIDTH, HEIGHT, 30.0, 1.0, failing(), measure)
     with pytest.raises(InputError, match="the source"):
-        reader.write(tmp_path, broken)
+        reader.write(tmp_path, stopping(fail))
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(
-    "reader",
-    [reader for reader, _ in READERS_AND_FILES],
-    ids=[reader.name for reader, _ in READERS_AND_FILES],
-)
-def test_what_a_killed_run_left_is_cleared_by_the_next(reader, tmp_path):
-    name = reader.write(tmp_path, new_recording()).name
-    touch(tmp_path / f".{name}.unfinished" / "half.avi")
-    reader.write(tmp_path, new_recording())
+@every_reader
+def test_a_killed_write_does_not_show_and_the_next_clears_it(reader, tmp_path):
+    broken = stopping(lambda: os.kill(os.getpid(), signal.SIGKILL))
+    child = get_context("fork").Process(target=reader.write, args=(tmp_path, broken))
+    child.start()
+    child.join()
+    assert child.exitcode == -signal.SIGKILL
+    assert list(tmp_path.iterdir())
+    with pytest.raises(InputError, match="it is empty"):
+        reader.find(tmp_path)
+    written = reader.write(tmp_path, new_recording())
     assert not list(tmp_path.glob(".*"))
-    assert not reader.find(tmp_path).strays
+    tree = reader.find(tmp_path)
+    assert tree.recordings == (written,)
+    assert not tree.strays
 
 
 def test_a_root_that_cannot_be_written_is_named(tmp_path):
