@@ -1,5 +1,6 @@
 """What every layout needs to write a recording whole or not at all."""
 
+import math
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
@@ -52,6 +53,14 @@ def check_session(reader_title: str, recording: NewRecording, n_sessions: int) -
         raise InputError(
             f"{reader_title}: session {recording.session} has no place in its layout; "
             f"give sessions below {n_sessions}"
+        )
+
+
+def check_rate(reader_title: str, recording: NewRecording, fps: float) -> None:
+    """Raises InputError for a frame rate other than the one that the layout implies."""
+    if not math.isclose(recording.fps, fps):
+        raise InputError(
+            f"{reader_title}: {recording.fps} frames/s cannot be told in its layout; give {fps:g}"
         )
 
 
