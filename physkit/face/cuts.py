@@ -1,14 +1,16 @@
 """Sudden changes of the whole picture."""
 
 import numpy as np
-from jaxtyping import Int16, UInt8
+from jaxtyping import Float32
+
+from physkit.media.picture import Picture
 
 GLANCE_PX = 32
 """Frames are compared by about this many pixels along each side: a cut changes them all."""
 
 
 class CutFinder:
-    """Finds cuts in frames that stream by, by the mean change of a sparse grid of green pixels.
+    """Finds cuts in frames that stream by, by the mean change of a sparse grid of pixels.
 
     level: change between neighbours, in grey levels of 255, from which on it is a cut, if the
       change before it was less than half of it (pictures in constant commotion have no cuts).
@@ -16,13 +18,12 @@ class CutFinder:
 
     def __init__(self, level: float) -> None:
         self._level = level
-        self._last_glance: Int16[np.ndarray, "rows columns"] | None = None
+        self._last_glance: Float32[np.ndarray, "rows columns"] | None = None
         self._last_change = 0.0
 
-    def is_cut(self, rgb: UInt8[np.ndarray, "h w 3"]) -> bool:
-        """Whether this frame begins another scene than the one before it; a change of size does."""
-        step_y, step_x = (max(1, side // GLANCE_PX) for side in rgb.shape[:2])
-        glance = rgb[::step_y, ::step_x, 1].astype(np.int16)
+    def is_cut(self, picture: Picture) -> bool:
+        """Whether it begins another scene than the picture before; a change of size does."""
+        glance = picture.glance(GLANCE_PX)
         last, self._last_glance = self._last_glance, glance
         if last is None or last.shape != glance.shape:
             self._last_change = 0.0

@@ -1,11 +1,9 @@
 """Finding the face to follow in one picture."""
 
-import numpy as np
-from jaxtyping import UInt8
-
 from physkit.face.box import Box, box_at, shift
 from physkit.face.detect.base import Detection, FaceDetector
 from physkit.media.frames import Frame
+from physkit.media.picture import Picture
 
 ACQUIRE_CONFIDENCE = 0.5
 """From this confidence on a new face is believed."""
@@ -37,23 +35,23 @@ class FaceSearch:
         """The face near a box, or else the one to follow anew; boxes are the detector's own."""
         face = None
         if near is not None:
-            face = self._find_near(frame.rgb, near, KEEP_CONFIDENCE)
+            face = self._find_near(frame.picture, near, KEEP_CONFIDENCE)
         if face is None:
             face = self._find_anywhere(frame)
         if face is not None:
             self._last_box, self._last_seen_s = face.box, frame.timestamp_s
         return face
 
-    def _find_near(
-        self, rgb: UInt8[np.ndarray, "h w 3"], near: Box, confidence: float
-    ) -> Detection | None:
+    def _find_near(self, picture: Picture, near: Box, confidence: float) -> Detection | None:
         side = WINDOW_SIZE * near.width
-        window = box_at(near.centre_x, near.centre_y, side, side).clipped(*rgb.shape[:2])
+        window = box_at(near.centre_x, near.centre_y, side, side).clipped(
+            picture.height, picture.width
+        )
         if window is None:
             return None
         left, top = int(window.x), int(window.y)
         right, bottom = round(window.x + window.width), round(window.y + window.height)
-        part = rgb[top : max(bottom, top + 1), left : max(right, left + 1)]
+        part = picture.part(top, max(bottom, top + 1), left, max(right, left + 1))
         (found,) = self._detector.detect([part], min_face=WINDOW_MIN_FACE)
         faces = [
             face
@@ -66,7 +64,7 @@ class FaceSearch:
         """The face that was lost a moment ago, or else the largest that convinces."""
         faces = self._detector.detect([frame.rgb])[0]
         for face in sorted(faces, key=lambda f: self._rank(f, frame.timestamp_s), reverse=True):
-            confirmed = self._find_near(frame.rgb, face.box, ACQUIRE_CONFIDENCE)
+            confirmed = self._find_near(frame.picture, face.box, ACQUIRE_CONFIDENCE)
             if confirmed is not None:
                 return confirmed
         return None

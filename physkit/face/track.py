@@ -81,7 +81,7 @@ class FaceTracker:
     def track(self, frames: Iterable[Frame]) -> Iterator[TrackedFrame]:
         """Every frame, in order, at most `max_lookahead_frames` late."""
         for frame in frames:
-            if self._cuts.is_cut(frame.rgb):
+            if self._cuts.is_cut(frame.picture):
                 yield from self._finish()
                 self._last_look = None
             self._pending.append(frame)
@@ -156,7 +156,7 @@ class FaceTracker:
             box = held_before.between(box, passed_s / (look.timestamp_s - before.timestamp_s))
             confidence = min(confidence, before.face.confidence)
         face_box = self._face_box.apply(box)
-        visible = face_box.clipped(*frame.rgb.shape[:2])
+        visible = face_box.clipped(frame.picture.height, frame.picture.width)
         if visible is None or visible.area < self.config.min_visible * face_box.area:
             return nothing
         return TrackedFrame(frame, visible, confidence, self._segment)

@@ -10,6 +10,7 @@ import cv2
 
 from physkit.core.errors import InputError
 from physkit.media.frames import CAMERA_PREFIX, Frame, FrameSource
+from physkit.media.picture import PixelPicture
 
 
 class Camera(FrameSource):
@@ -47,9 +48,9 @@ class Camera(FrameSource):
             is_grabbed = self._capture.grab()
             now_s = time.monotonic()
             is_read, bgr = self._capture.retrieve() if is_grabbed else (False, None)
-            if not is_read:
+            if not is_read or bgr is None:
                 raise InputError(f"{self.name}: the camera stopped delivering; reconnect it")
             start_s = now_s if start_s is None else start_s
             if now_s - start_s > last_s:
                 last_s = now_s - start_s
-                yield Frame(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), last_s)
+                yield Frame(PixelPicture(bgr, order="bgr"), last_s)

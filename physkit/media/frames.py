@@ -3,7 +3,7 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 
@@ -11,19 +11,27 @@ import numpy as np
 from jaxtyping import UInt8
 
 from physkit.core.errors import InputError
+from physkit.media.picture import Picture, PixelPicture
 
 CAMERA_PREFIX = "camera:"
 CROPS_SUFFIXES = frozenset({".npy", ".npz"})
 
 
-@dataclass(frozen=True, eq=False)
 class Frame:
-    """One picture and the moment it was shown."""
+    """One picture and the moment it was shown.
 
-    rgb: UInt8[np.ndarray, "h w 3"]
-    """sRGB picture, upright."""
-    timestamp_s: float
-    """Presentation time in seconds since the first frame of its source."""
+    picture: an array is taken for upright sRGB (h w 3).
+    timestamp_s: presentation time in seconds since the first frame of its source.
+    """
+
+    def __init__(self, picture: Picture | UInt8[np.ndarray, "h w 3"], timestamp_s: float) -> None:
+        self.picture = PixelPicture(picture) if isinstance(picture, np.ndarray) else picture
+        self.timestamp_s = timestamp_s
+
+    @cached_property
+    def rgb(self) -> UInt8[np.ndarray, "h w 3"]:
+        """The whole picture; kept once it was asked for. Quicker: a `part` of the `picture`."""
+        return self.picture.part(0, self.picture.height, 0, self.picture.width)
 
 
 class FrameSource(ABC):

@@ -1,7 +1,9 @@
 """Folders of images as a video."""
 
 import re
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -11,10 +13,16 @@ from jaxtyping import UInt8
 from physkit.core.errors import InputError
 from physkit.core.naming import natural_order
 from physkit.media.frames import Frame, FrameSource
+from physkit.media.picture import PixelPicture
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
 NANOSECONDS = re.compile(r"(?:^|\D)(\d{18,19})$")
 """The end of a name that is a time in nanoseconds since 1970, as in PURE."""
+
+DECODERS = 2
+"""Threads that decode images: a PNG takes longer than all that follows."""
+READ_AHEAD = 4
+"""Images that they may be ahead."""
 
 
 class ImageFolder(FrameSource):
@@ -43,25 +51,40 @@ class ImageFolder(FrameSource):
 
     def _read(self) -> Iterator[Frame]:
         first_shape: tuple[int, ...] | None = None
-        for file, timestamp_s in zip(self._files, self._timestamps_s, strict=True):
-            rgb = read_image(file)
-            first_shape = first_shape or rgb.shape
-            if rgb.shape != first_shape:
+        for file, timestamp_s, bgr in zip(
+            self._files, self._timestamps_s, self._read_ahead(), strict=True
+        ):
+            first_shape = first_shape or bgr.shape
+            if bgr.shape != first_shape:
                 raise InputError(
-                    f"{file}: {rgb.shape[1]}x{rgb.shape[0]} pixels, the first image has "
+                    f"{file}: {bgr.shape[1]}x{bgr.shape[0]} pixels, the first image has "
                     f"{first_shape[1]}x{first_shape[0]}; keep one recording in a folder"
                 )
-            yield Frame(rgb, timestamp_s)
+            yield Frame(PixelPicture(bgr, order="bgr"), timestamp_s)
+
+    def _read_ahead(self) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
+        waiting: deque[Future[UInt8[np.ndarray, "h w 3"]]] = deque()
+        with ThreadPoolExecutor(DECODERS) as decoders:
+            try:
+                for file in self._files:
+                    waiting.append(decoders.submit(_read_bgr, file))
+                    if len(waiting) > READ_AHEAD:
+                        yield waiting.popleft().result()
+                while waiting:
+                    yield waiting.popleft().result()
+            finally:
+                for unread in waiting:
+                    unread.cancel()
 
 
-def read_image(path: Path) -> UInt8[np.ndarray, "h w 3"]:
-    """One image file as RGB; raises InputError when it cannot be read."""
+def _read_bgr(path: Path) -> UInt8[np.ndarray, "h w 3"]:
+    """One image file, its channels from blue to red; raises InputError when it is unreadable."""
     # imdecode, not imread: imread writes its own complaint to stderr.
     try:
         data = np.fromfile(path, dtype=np.uint8)
     except OSError as error:
         raise InputError(f"{path}: unreadable ({error.strerror}); check the file") from error
-    bgr = None
+    bgr: UInt8[np.ndarray, "h w 3"] | None = None
     if data.size:
         try:
             bgr = cv2.imdecode(data, cv2.IMREAD_COLOR)
@@ -69,8 +92,7 @@ def read_image(path: Path) -> UInt8[np.ndarray, "h w 3"]:
             raise InputError(f"{path}: not a usable image ({error.err}); remove it") from error
     if bgr is None:
         raise InputError(f"{path}: not a readable image; replace or remove it")
-    rgb: UInt8[np.ndarray, "h w 3"] = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
-    return rgb
+    return bgr
 
 
 def _times_s(folder: Path, files: list[Path], fps: float | None) -> list[float]:

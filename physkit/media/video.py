@@ -6,15 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import av
-import numpy as np
-from av.sidedata.sidedata import Type as SideDataType
 from av.stream import Disposition
-from av.video.reformatter import Interpolation, VideoReformatter
-from jaxtyping import UInt8
 
 from physkit.core.errors import InputError
+from physkit.media.decoded import REPAIR, Converter, decoded_picture
 from physkit.media.frames import Frame, FrameSource, check_exists
-from physkit.media.orientation import Orientation, orient, quarter_turn, read_orientation
 
 MISSING_TAIL_S = 0.5
 """How much earlier than declared a video may end: containers round and trim their lengths."""
@@ -28,8 +24,6 @@ TEXT_ART = frozenset({"adf", "bin", "idf", "tty", "xbin"})
 MATROSKA_END = re.compile(r"(\d+):(\d+):(\d+(?:\.\d+)?)")
 """Hours, minutes, seconds."""
 
-REPAIR = "re-encode it from the original, as in: ffmpeg -i original -c:v libx264 -crf 10 new.mp4"
-
 
 class VideoFile(FrameSource):
     """Frames of one video file, decoded in background threads.
@@ -37,9 +31,10 @@ class VideoFile(FrameSource):
     Times are presentation timestamps, the first frame's being 0; gaps and variable frame rates
     are kept. A frame whose time is not later than the one before it is dropped (the viewer would
     never have seen the other); times that stand still for a second are an error. Colours are
-    converted by the stream's own matrix and range; where it names no matrix, BT.601 is used, as
-    swscale and OpenCV do. High dynamic range is not tone-mapped. The display matrix is applied,
-    rounded to quarter turns and mirrorings.
+    converted when a picture is looked at, and of no more than is looked at, by the stream's own
+    matrix and range; where it names no matrix, BT.601 is used, as swscale and OpenCV do. High
+    dynamic range is not tone-mapped. The display matrix is applied, rounded to quarter turns and
+    mirrorings.
 
     path: the file.
     fps: frame rate in Hz of a stream that holds no timestamps at all; unused otherwise.
@@ -80,7 +75,7 @@ class VideoFile(FrameSource):
         return round(declared_s * float(rate)) if declared_s and rate else None
 
     def _read(self) -> Iterator[Frame]:
-        reformatter = VideoReformatter()
+        converter = Converter(self._path)
         clock = _Clock(self._path, self._stream, self._fallback_fps)
         first: Frame | None = None
         n_read = 0
@@ -88,7 +83,7 @@ class VideoFile(FrameSource):
             timestamp_s = clock.tick(picture)
             if timestamp_s is None:
                 continue
-            frame = Frame(_to_rgb(self._path, picture, reformatter), timestamp_s)
+            frame = Frame(decoded_picture(picture, converter), timestamp_s)
             n_read += 1
             # The first frame waits for the second: a still picture is refused before it is used.
             if first is None:
@@ -255,30 +250,3 @@ def _declared_length_s(
     if container.duration is not None and len(container.streams) == 1:
         return float(container.duration / av.time_base) - start_s
     return None
-
-
-def _to_rgb(
-    path: Path, picture: av.VideoFrame, reformatter: VideoReformatter
-) -> UInt8[np.ndarray, "h w 3"]:
-    try:
-        # One thread: at these sizes starting more costs more than it saves.
-        converted = reformatter.reformat(
-            picture, format="rgb24", interpolation=Interpolation.BILINEAR, threads=1
-        )
-    except av.FFmpegError as error:
-        raise InputError(
-            f"{path}: its colours ({picture.format.name}) cannot be converted to RGB "
-            f"({error.strerror}); {REPAIR}"
-        ) from error
-    rgb: UInt8[np.ndarray, "h w 3"] = converted.to_ndarray()
-    orientation = _orientation(picture)
-    return rgb if orientation is None else orient(rgb, orientation)
-
-
-def _orientation(picture: av.VideoFrame) -> Orientation | None:
-    try:
-        matrix = picture.side_data.get(SideDataType.DISPLAYMATRIX)
-    except ValueError:
-        # PyAV cannot list side data of a kind it does not know; the turn can still be had.
-        return quarter_turn(picture.rotation) if picture.rotation else None
-    return None if matrix is None else read_orientation(np.frombuffer(matrix, dtype=np.int32))

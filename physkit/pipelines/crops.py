@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from physkit.core.errors import InputError, WeightsError
-from physkit.face.crop import crop_face
+from physkit.face.crop import crop_tracked
 from physkit.face.detect import DETECTORS
 from physkit.face.detect.base import FaceDetector
 from physkit.face.track import FaceTracker
@@ -77,7 +77,7 @@ def _pulled_blazeface() -> Path | None:
 def tracked_crops(source: FrameSource, tracker: FaceTracker, *, size: int) -> Iterator[TimedCrop]:
     """The face in every frame of a video, as crops of size x size pixels."""
     for seen in tracker.track(source):
-        crop = None if seen.box is None else crop_face(seen.frame.rgb, seen.box, size=size)
+        crop = crop_tracked(seen, size=size)
         yield TimedCrop(seen.frame.timestamp_s, crop, seen.segment)
 
 

@@ -43,6 +43,11 @@ class HaarConfig:
     """Ratio of neighbouring face sizes in the second look."""
     doubtful: float = 0.25
     """Confidence below which the second look is taken."""
+    likely: float = 1.35
+    """Where a face is expected, those from so many times the smallest of interest on are looked for
+    first, which is quicker: a known face seldom shrinks by more than a fifth."""
+    certain: float = 0.5
+    """Confidence from which on such a face ends the search."""
     min_neighbours: int = 3
     """How many overlapping windows make a face."""
     min_face: float = 0.12
@@ -80,27 +85,37 @@ class HaarDetector:
     def _detect_one(self, rgb: UInt8[np.ndarray, "h w 3"], min_face: float) -> list[Detection]:
         config = self.config
         smallest_px = max(min_face, config.min_face) * min(rgb.shape[:2])
+        if min_face == 0:
+            return self._scan(rgb, smallest_px, CASCADE_PX, config.scale_step)
+        likely = self._scan(rgb, smallest_px, CASCADE_PX, config.scale_step, config.likely)
+        if _best(likely) >= config.certain:
+            return likely
         found = self._scan(rgb, smallest_px, CASCADE_PX, config.scale_step)
-        best = max((face.confidence for face in found), default=0.0)
-        if min_face > 0 and best < config.doubtful:
+        if _best(found) < config.doubtful:
             found = self._scan(rgb, smallest_px, config.fine_px, config.fine_scale_step)
         return found
 
     def _scan(
-        self, rgb: UInt8[np.ndarray, "h w 3"], smallest_px: float, enough_px: int, step: float
+        self,
+        rgb: UInt8[np.ndarray, "h w 3"],
+        smallest_px: float,
+        enough_px: int,
+        step: float,
+        from_times: float = 1.0,
     ) -> list[Detection]:
-        """Faces from `smallest_px` wide on, in a picture shrunk until those are `enough_px`."""
+        """Faces from `from_times` times `smallest_px` wide on, in a picture shrunk until the latter
+        are `enough_px`."""
         shrink = min(1.0, enough_px / smallest_px)
         # Shrunk first: the grey conversion then has a small picture to go through.
         size = [max(1, round(side * shrink)) for side in rgb.shape[1::-1]]
         small = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
         grey = cv2.equalizeHist(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY))
-        smallest = max(CASCADE_PX, int(smallest_px * shrink))
+        least = max(CASCADE_PX, int(from_times * smallest_px * shrink))
         boxes, _, sums = self._cascade.detectMultiScale3(
             grey,
             scaleFactor=step,
             minNeighbors=self.config.min_neighbours,
-            minSize=(smallest, smallest),
+            minSize=(least, least),
             outputRejectLevels=True,
         )
         found = [
@@ -112,3 +127,8 @@ class HaarDetector:
     def _confidence(self, last_stage_sum: float) -> float:
         middle, width = CALIBRATION[self.config.cascade]
         return 1 / (1 + math.exp(-(float(last_stage_sum) - middle) / width))
+
+
+def _best(found: list[Detection]) -> float:
+    """The highest confidence; 0 without a face."""
+    return max((face.confidence for face in found), default=0.0)

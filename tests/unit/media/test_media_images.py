@@ -1,3 +1,4 @@
+import threading
 from pathlib import Path
 
 import cv2
@@ -56,6 +57,27 @@ def test_unreadable_image_is_named(tmp_path: Path, damage: bytes) -> None:
     (tmp_path / "b.png").write_bytes(damage)
     with open_frames(tmp_path, fps=30.0) as source, pytest.raises(InputError, match=r"b\.png"):
         list(source)
+
+
+def test_a_damaged_image_is_an_error_after_those_before_it(tmp_path: Path) -> None:
+    folder = write_images(tmp_path, [f"{index}.png" for index in range(30)])
+    (folder / "20.png").write_bytes(b"not a picture")
+    with open_frames(folder, fps=30.0) as source:
+        stream = iter(source)
+        reds = [int(next(stream).rgb[0, 0, 0]) for _ in range(20)]
+        assert reds == list(range(20))
+        with pytest.raises(InputError, match=r"20\.png"):
+            next(stream)
+
+
+def test_leaving_a_folder_early_ends_its_threads(tmp_path: Path) -> None:
+    folder = write_images(tmp_path, [f"{index}.png" for index in range(30)])
+    before = threading.active_count()
+    stream = iter(open_frames(folder, fps=30.0))
+    next(stream)
+    assert threading.active_count() > before
+    stream.close()
+    assert threading.active_count() == before
 
 
 def test_images_of_two_sizes_are_refused(tmp_path: Path) -> None:
