@@ -174,11 +174,15 @@ class OpenRecordings:
             self._n_bytes -= self._open.popitem(last=False)[1].n_bytes
         return opened
 
-    def __getstate__(self) -> float | None:
-        return self._fps
+    def __len__(self) -> int:
+        """How many are open."""
+        return len(self._open)
 
-    def __setstate__(self, fps: float | None) -> None:
-        self._fps = fps
+    def __getstate__(self) -> dict[str, float | None]:
+        return {"fps": self._fps}
+
+    def __setstate__(self, state: dict[str, float | None]) -> None:
+        self._fps = state["fps"]
         self._forget()
 
     def _forget(self) -> None:
