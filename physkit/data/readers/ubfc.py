@@ -178,7 +178,7 @@ class _PairedVideo(FrameSource):
         for index, frame in enumerate(self._video):
             n_frames = index + 1
             if index < len(self._times_s) and self._later[index]:
-                yield Frame(frame.rgb, float(self._times_s[index]))
+                yield Frame(frame.picture, float(self._times_s[index]))
         n_samples = len(self._times_s)
         if abs(n_frames - n_samples) > MAX_UNPAIRED_S * self.fps:
             counts = _counts(Path(self.name), n_frames, self._label, n_samples)
