@@ -52,7 +52,9 @@ class FaceSearch:
         left, top = int(window.x), int(window.y)
         right, bottom = round(window.x + window.width), round(window.y + window.height)
         part = picture.part(top, max(bottom, top + 1), left, max(right, left + 1))
-        (found,) = self._detector.detect([part], min_face=WINDOW_MIN_FACE)
+        (found,) = self._detector.detect(
+            [part], min_face=WINDOW_MIN_FACE, near=near.moved(-float(left), -float(top))
+        )
         faces = [
             face
             for face in (face.moved(float(left), float(top)) for face in found)

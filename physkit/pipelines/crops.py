@@ -1,6 +1,7 @@
 """From a video, a camera or a crops file to one stream of face crops on the true clock."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,12 +9,19 @@ import cv2
 import numpy as np
 
 from physkit.core.errors import InputError, WeightsError
+from physkit.face.box import Box
 from physkit.face.crop import crop_tracked
 from physkit.face.detect import DETECTORS
 from physkit.face.detect.base import FaceDetector
 from physkit.face.track import FaceTracker
 from physkit.media.crops import Crops
 from physkit.media.frames import FrameSource
+from physkit.pipelines.prefetch import prefetch
+
+DECODED_AHEAD = 8
+"""Pictures that are decoded before the tracker asks for them; a raw one takes a megabyte."""
+TRACKED_AHEAD = 8
+"""Pictures that are tracked before they are cropped: as many as are cropped during a look."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +34,10 @@ class TimedCrop:
     """RGB (size, size, 3), uint8 or float32 in [0, 1]; None where there is no face."""
     segment: int | None
     """Number of the unbroken stretch of one face; None without a face."""
+    box: Box | None = None
+    """Where the face lies in the frame, in pixels; None without a face, or where it is unknown."""
+    confidence: float = 0.0
+    """Confidence of the face; 0 without one, or where it is unknown."""
 
 
 def make_tracker(detector: str, weights: str | None) -> tuple[FaceTracker, str]:
@@ -74,11 +86,19 @@ def _pulled_blazeface() -> Path | None:
     return find_weights("blazeface")
 
 
-def tracked_crops(source: FrameSource, tracker: FaceTracker, *, size: int) -> Iterator[TimedCrop]:
-    """The face in every frame of a video, as crops of size x size pixels."""
-    for seen in tracker.track(source):
-        crop = crop_tracked(seen, size=size)
-        yield TimedCrop(seen.frame.timestamp_s, crop, seen.segment)
+def tracked_crops(
+    source: FrameSource, tracker: FaceTracker, *, size: int
+) -> Generator[TimedCrop, None, None]:
+    """The face in every frame of a video, as crops of size x size pixels.
+
+    Decoding, tracking and cropping run at the same time, each in a thread of its own; cropping in
+    that of the caller. Close the generator before the source where not all of it is used.
+    """
+    decoded = prefetch(source, depth=DECODED_AHEAD)
+    with closing(decoded), closing(prefetch(tracker.track(decoded), depth=TRACKED_AHEAD)) as ahead:
+        for seen in ahead:
+            crop = crop_tracked(seen, size=size)
+            yield TimedCrop(seen.frame.timestamp_s, crop, seen.segment, seen.box, seen.confidence)
 
 
 def stored_crops(crops: Crops, *, size: int) -> Iterator[TimedCrop]:

@@ -21,7 +21,8 @@ END: Final = _End()
 def prefetch(items: Iterable[T], *, depth: int) -> Generator[T, None, None]:
     """The same items in the same order, made in a thread that runs at most `depth` ahead.
 
-    An error of the worker is raised here. Closing the generator stops the worker.
+    An error of the worker is raised here. Closing the generator stops the worker, and closes
+    `items` where they are a generator.
     """
     ready: queue.Queue[T | _End] = queue.Queue(maxsize=depth)
     stopped = threading.Event()
@@ -41,6 +42,8 @@ def prefetch(items: Iterable[T], *, depth: int) -> Generator[T, None, None]:
                 if not offer(item):
                     return
         finally:
+            if isinstance(items, Generator):
+                items.close()
             offer(END)
 
     with ThreadPoolExecutor(max_workers=1) as executor:

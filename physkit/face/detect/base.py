@@ -64,11 +64,17 @@ class FaceDetector(Protocol):
         ...
 
     def detect(
-        self, frames: Sequence[UInt8[np.ndarray, "_ _ 3"]], *, min_face: float = 0.0
+        self,
+        frames: Sequence[UInt8[np.ndarray, "_ _ 3"]],
+        *,
+        min_face: float = 0.0,
+        near: Box | None = None,
     ) -> list[list[Detection]]:
         """The faces in each of a batch of RGB pictures of any sizes, best first.
 
         min_face: width of the smallest face that matters, in shorter sides of its picture; allows
           a detector to be quicker, and is no promise that smaller ones are left out.
+        near: box of this detector's that a face in these pictures is expected near to; allows a
+          detector to look there first, and to leave out other faces when it finds one.
         """
         ...

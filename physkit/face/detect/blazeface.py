@@ -67,7 +67,11 @@ class BlazeFaceDetector:
         self._anchors = _anchors()
 
     def detect(
-        self, frames: Sequence[UInt8[np.ndarray, "_ _ 3"]], *, min_face: float = 0.0
+        self,
+        frames: Sequence[UInt8[np.ndarray, "_ _ 3"]],
+        *,
+        min_face: float = 0.0,
+        near: Box | None = None,  # noqa: ARG002 - one look at the whole is as quick
     ) -> list[list[Detection]]:
         """The faces in each RGB picture, best first.
 

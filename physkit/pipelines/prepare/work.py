@@ -4,7 +4,7 @@ import errno
 import time
 import traceback
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,9 @@ from physkit.data.readers import READERS
 from physkit.data.recording import Recording
 from physkit.data.store import NO_SEGMENT
 from physkit.data.store_writer import RecordingWriter, StoredFrame, new_recording
-from physkit.face.crop import crop_face
 from physkit.face.track import FaceTracker
 from physkit.media.frames import FrameSource
+from physkit.pipelines.crops import tracked_crops
 from physkit.pipelines.prepare.memory import peak_rss_mb
 from physkit.pipelines.prepare.remote import fetched
 from physkit.pipelines.prepare.settings import Method
@@ -155,21 +155,23 @@ def _store_frames(
 ) -> Iterator[Progress]:
     """Crops every frame into the writer."""
     reported_s = time.monotonic()
-    for seen in FaceTracker(method.make_detector()).track(frames):
-        box = seen.box
-        writer.append(
-            StoredFrame(
-                timestamp_s=seen.frame.timestamp_s,
-                crop=None if box is None else crop_face(seen.frame.rgb, box, size=method.size_px),
-                box=None if box is None else (box.x, box.y, box.width, box.height),
-                confidence=seen.confidence,
-                segment=NO_SEGMENT if seen.segment is None else seen.segment,
+    tracker = FaceTracker(method.make_detector())
+    with closing(tracked_crops(frames, tracker, size=method.size_px)) as crops:
+        for seen in crops:
+            box = seen.box
+            writer.append(
+                StoredFrame(
+                    timestamp_s=seen.timestamp_s,
+                    crop=seen.crop,
+                    box=None if box is None else (box.x, box.y, box.width, box.height),
+                    confidence=seen.confidence,
+                    segment=NO_SEGMENT if seen.segment is None else seen.segment,
+                )
             )
-        )
-        now_s = time.monotonic()
-        if now_s - reported_s >= REPORT_EVERY_S:
-            reported_s = now_s
-            yield Progress(name, writer.n_frames, frames.n_frames)
+            now_s = time.monotonic()
+            if now_s - reported_s >= REPORT_EVERY_S:
+                reported_s = now_s
+                yield Progress(name, writer.n_frames, frames.n_frames)
 
 
 def _coverage_warnings(video: str, writer: RecordingWriter, method: Method) -> list[str]:

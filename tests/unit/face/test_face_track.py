@@ -35,6 +35,7 @@ class SpotDetector:
         frames: Sequence[np.ndarray],
         *,
         min_face: float = 0.0,  # noqa: ARG002 - of the protocol
+        near: Box | None = None,  # noqa: ARG002 - of the protocol
     ) -> list[list[Detection]]:
         self.n_pictures += len(frames)
         return [self._spots(frame) for frame in frames]
