@@ -84,8 +84,12 @@ class Mat73File(MatFile):
 
     def _header(self, name: str) -> ArrayHeader | None:
         item = self._item(name)
-        if item is None or not isinstance(item, h5py.Dataset) or item.dtype.kind not in "iufb":
+        if not isinstance(item, h5py.Dataset) or item.dtype.kind not in "iufb":
             return None
+        if _class(item) == "char":
+            return None
+        if item.attrs.get("MATLAB_empty", 0):  # it holds its shape
+            return ArrayHeader((0, 0), item.dtype, None)
         chunk_length = item.chunks[-1] if item.chunks else None
         return ArrayHeader(item.shape[::-1], item.dtype, chunk_length)
 
@@ -93,7 +97,7 @@ class Mat73File(MatFile):
         item = self._item(name)
         if item is None:
             return None
-        kind = _text(item.attrs.get("MATLAB_class", b""))
+        kind = _class(item)
         if not isinstance(item, h5py.Dataset) or item.dtype.kind not in "iufbV":
             what = f"a {kind or type(item).__name__}"
             raise InputError(
@@ -122,5 +126,7 @@ class Mat73File(MatFile):
         return self.damaged(reason)
 
 
-def _text(value: object) -> str:
-    return value.decode("ascii", "replace") if isinstance(value, bytes) else str(value)
+def _class(item: Any) -> str:
+    """MATLAB's class of a dataset or group; empty where it is not stated."""
+    stated = item.attrs.get("MATLAB_class", b"")
+    return stated.decode("ascii", "replace") if isinstance(stated, bytes) else str(stated)

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from physkit.core.errors import InputError
+from physkit.core.files import inside
 from physkit.data.readers.base import Layout, NewRecording, Reader
 from physkit.data.readers.labels import make_label
 from physkit.data.readers.matlab import MatFile, MatValue, open_mat
@@ -109,21 +110,22 @@ def _belongs(file: str, folder: str) -> bool:
 def _recording(root: Path, folder: str, file: str) -> Recording:
     name = file.removesuffix(".mat")
     subject, session = name.removeprefix("p").split("_")
+    path = f"{folder}/{file}"
     return Recording(
         dataset="mmpd",
         name=name,
         subject=subject,
         session=session,
         root=root,
-        files=(f"{folder}/{file}",),
-        conditions=_read_conditions(root / folder / file),
+        files=(path,),
+        conditions=_read_conditions(root, path),
     )
 
 
-def _read_conditions(path: Path) -> dict[str, Condition]:
-    """What the file states of the recording; nothing where it is damaged."""
+def _read_conditions(root: Path, file: str) -> dict[str, Condition]:
+    """What the file states of the recording; nothing where it is damaged, or lies elsewhere."""
     try:
-        with open_mat(path) as mat:
+        with open_mat(inside(root, file)) as mat:
             stated = {name: _condition(mat, name) for name in (*TEXTS, SKIN_COLOUR, *TRUTHS)}
     except InputError:  # its frames and label will say so
         return {}

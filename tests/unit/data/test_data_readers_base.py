@@ -14,8 +14,12 @@ from upath import UPath
 from physkit.core.errors import InputError
 from physkit.core.types import Pulse
 from physkit.data.readers.base import NewRecording
+from physkit.data.readers.buaa_mihr import BuaaMihrReader
 from physkit.data.readers.cohface import CohfaceReader
+from physkit.data.readers.ibvp import IbvpReader
+from physkit.data.readers.mmpd import MmpdReader
 from physkit.data.readers.pure import PureReader
+from physkit.data.readers.scamps import ScampsReader
 from physkit.data.readers.truth import Truth, write_truth
 from physkit.data.readers.ubfc import UbfcReader, UbfcSet1Reader
 from physkit.data.readers.ubfc_phys import UbfcPhysReader
@@ -29,6 +33,10 @@ READERS_AND_FILES = [
     (PureReader(), "{:02d}-01/{:02d}-01.json"),
     (UbfcPhysReader(), "s{}/vid_s{}_T1.avi"),
     (CohfaceReader(), "{}/0/data.avi"),
+    (MmpdReader(), "subject{}/p{}_0.mat"),
+    (BuaaMihrReader(), "Sub {:02d}/lux 10.0/lux10.0_APH.avi"),
+    (IbvpReader(), "p{:02d}_a/p{:02d}_a_bvp.csv"),
+    (ScampsReader(), "P{:06d}.mat"),
 ]
 
 every_reader = pytest.mark.parametrize(
