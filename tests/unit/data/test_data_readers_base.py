@@ -53,10 +53,11 @@ def touch(path: Path) -> None:
 
 @pytest.fixture
 def three(tmp_path: Path) -> Path:
-    """A tree of three recordings, which hold empty files."""
+    """A tree of three recordings, which hold empty files, in a folder of its own."""
+    root = tmp_path / "three"
     for subject in (10, 9, 1):
-        touch(tmp_path / f"subject{subject}" / "vid.avi")
-    return tmp_path
+        touch(root / f"subject{subject}" / "vid.avi")
+    return root
 
 
 def test_recordings_come_in_natural_order(three):

@@ -223,12 +223,14 @@ def test_a_write_that_breaks_off_leaves_nothing(tmp_path):
 
 
 def test_other_files_are_strays_and_wrong_roots_are_named(tmp_path):
-    put(tmp_path)
-    (tmp_path / "size_MMPD.csv").touch()
-    (tmp_path / "subject7" / "p8_0.mat").touch()
-    tree = MMPD.find(tmp_path)
+    root = tmp_path / "mat_dataset"
+    root.mkdir()
+    put(root)
+    (root / "size_MMPD.csv").touch()
+    (root / "subject7" / "p8_0.mat").touch()
+    tree = MMPD.find(root)
     assert [recording.name for recording in tree.recordings] == ["p7_15"]
     assert {stray.name for stray in tree.strays} == {"size_MMPD.csv", "p8_0.mat"}
-    for root in (tmp_path / "subject7", tmp_path.parent):
-        with pytest.raises(InputError, match=r"expected subjectN/pN_k\.mat; 1 found in"):
-            MMPD.find(root)
+    for wrong in (root / "subject7", tmp_path):
+        with pytest.raises(InputError, match=r"expected subjectN/pN_k\.mat; 1 found in .*dataset:"):
+            MMPD.find(wrong)
