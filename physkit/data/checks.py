@@ -197,16 +197,20 @@ def _check_pairs(
     ]
 
 
-def check_lag(estimate: LagEstimate, *, limits: Limits = LIMITS) -> list[Finding]:
-    """A label that is late or early, and clocks that drift apart."""
+def check_lag(
+    estimate: LagEstimate, *, rival_s: float | None = None, limits: Limits = LIMITS
+) -> list[Finding]:
+    """A label that is late or early, and clocks that drift apart.
+
+    rival_s: another lag in seconds that fits about as well.
+    """
     if estimate.lag_s is None or estimate.drift_s_per_s is None:
         message = f"label and camera pulse cannot be compared: {estimate.reason}"
         return [Finding("lag-unknown", "note", message)]
     findings = []
     lag_ms = 1e3 * estimate.lag_s
     if abs(estimate.lag_s) > limits.lag_s:
-        rival = estimate.rival_s
-        doubt = "" if rival is None else f"; {1e3 * rival:.0f} ms, a beat away, fits as well"
+        doubt = "" if rival_s is None else f"; {1e3 * rival_s:.0f} ms would fit about as well"
         findings.append(
             Finding(
                 "lag",

@@ -9,18 +9,26 @@ from typing import Any
 
 import numpy as np
 import xxhash
+from jaxtyping import Float
 
-from physkit.data.checks import check_lag, check_rate
+from physkit.data.checks import check_rate
 from physkit.data.findings import Finding
 from physkit.data.recording import Recording
-from physkit.pipelines.audit.evidence import Audited
+from physkit.pipelines.audit.evidence import Audited, with_lag
 from physkit.pipelines.prepare.settings import differences
 from physkit.pipelines.prepare.source import list_files
+from physkit.signal.lag import LagConfig, LagEstimate
 
 ENOUGH_TO_COMPARE = 3
 """Fewer recordings have no usual rate or lag."""
 SAME_LAG_S = 0.05
-"""Lags of one data set lie this close together."""
+"""Spread of the lags within one data set."""
+LAG_STEP_S = 0.01
+"""Step in which the usual lag is looked for."""
+ODD_ONE_OUT = 3.0
+"""Standard errors that it counts when a recording has a lag of its own."""
+SURE = 2.0
+"""Standard errors by which a lag must fit better than another to leave no doubt."""
 MIN_FILE_BYTES = 64
 """Smaller files may be equal by chance: a note, a list of markers."""
 SAMPLE_BYTES = 1 << 16
@@ -43,28 +51,46 @@ def check_rates(audited: Sequence[Audited]) -> list[Finding]:
 
 
 def settle_lags(audited: Sequence[Audited]) -> list[Audited]:
-    """Of two lags that fit one recording alike, a beat apart, the one that the others have.
+    """Every recording with one of its possible lags: the likeliest, beside the others'.
 
-    A label that is late is mostly late by as much throughout a data set.
+    A label that is late is mostly late by as much throughout a data set. Which lag that is, a beat
+    away from another, is seen over many recordings though in none alone: hearts differ in rate.
     """
-    sure = [a.lag.lag_s for a in audited if a.lag and a.lag.lag_s is not None and not a.lag.rival_s]
-    if len(sure) < ENOUGH_TO_COMPARE:
-        return list(audited)
-    usual_s = float(np.median(sure))
-    return [_settled(a, usual_s) for a in audited]
+    known = [a.lags for a in audited if a.lags and a.lags[0].lag_s is not None]
+    usual_s = _usual_lag_s(known) if len(known) >= ENOUGH_TO_COMPARE else None
+    return [_settled(a, usual_s) if a.lags else a for a in audited]
 
 
-def _settled(audited: Audited, usual_s: float) -> Audited:
-    lag = audited.lag
-    if lag is None or lag.lag_s is None or lag.rival_s is None:
-        return audited
-    if abs(lag.rival_s - usual_s) > SAME_LAG_S or abs(lag.lag_s - usual_s) <= SAME_LAG_S:
-        return audited
-    swapped = replace(lag, lag_s=lag.rival_s, rival_s=lag.lag_s)
-    summary = replace(audited.summary, lag_ms=1e3 * lag.rival_s, lag_rival_ms=1e3 * lag.lag_s)
-    kept = [f for f in audited.findings if f.check not in ("lag", "clock-drift")]
-    found = [replace(f, recording=summary.recording) for f in check_lag(swapped)]
-    return replace(audited, summary=summary, lag=swapped, findings=(*kept, *found))
+def _settled(audited: Audited, usual_s: float | None) -> Audited:
+    order = list(audited.lags)
+    if usual_s is not None:
+        usual = np.array([usual_s])
+        order.sort(key=lambda lag: float(_unlikeliness([lag], usual)[0]))
+    fits = max(order[0].doubt, SURE)
+    rivals = [lag.lag_s for lag in order[1:] if lag.doubt < fits]
+    return with_lag(audited, order[0], rivals[0] if rivals else None)
+
+
+def _usual_lag_s(known: Sequence[Sequence[LagEstimate]]) -> float:
+    """The lag that most recordings can have, the smaller where two are as likely."""
+    config = LagConfig()
+    lags_s = np.arange(-config.max_lag_s, config.max_lag_s, LAG_STEP_S)
+    total = (lags_s / config.usual_lag_s) ** 2
+    for lags in known:
+        total = total + _unlikeliness(lags, lags_s)
+    return float(lags_s[np.argmin(total)])
+
+
+def _unlikeliness(
+    lags: Sequence[LagEstimate], usual_s: Float[np.ndarray, "u"]
+) -> Float[np.ndarray, "u"]:
+    """Of one recording to have the best of these lags where others have the usual one."""
+    lags_s = np.array([lag.lag_s or 0.0 for lag in lags])[:, None]
+    doubts = np.array([lag.doubt if lag.lag_s is not None else 0.0 for lag in lags])[:, None]
+    like_the_others = ((lags_s - usual_s) / SAME_LAG_S) ** 2
+    of_its_own = ODD_ONE_OUT**2 + (lags_s / LagConfig().usual_lag_s) ** 2
+    # squares, as Gaussian odds add up
+    return np.asarray((doubts**2 + np.minimum(like_the_others, of_its_own)).min(axis=0))
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -75,7 +76,8 @@ def run(config: AuditConfig, *, progress: bool = False) -> "AuditResult":
     """Do what `physkit audit` does. progress: show a bar on a terminal's standard error."""
     from physkit.pipelines.threads import torch_threads
 
-    with torch_threads(1):
+    # each recording is worked on by one thread; to be quick, torch is not even imported
+    with nullcontext() if config.quick else torch_threads(1):
         if _is_store(config.path):
             return _audit_store(config, progress=progress)
         return _audit_raw(config, progress=progress)

@@ -18,7 +18,7 @@ from physkit.data.checks import (
 )
 from physkit.data.findings import Finding
 from physkit.pipelines.audit.result import RecordingSummary
-from physkit.signal.lag import LagEstimate, estimate_lag
+from physkit.signal.lag import LagEstimate, possible_lags
 from physkit.signal.resample import median_fps
 
 if TYPE_CHECKING:
@@ -52,8 +52,8 @@ class Audited:
     """Its figures; `worst` is filled in at the end."""
     findings: tuple[Finding, ...]
     """What was found."""
-    lag: LagEstimate | None = None
-    """How late its label is."""
+    lags: tuple[LagEstimate, ...] = ()
+    """How late its label may be, the likeliest first; empty where that was not looked for."""
     label_digest: str | None = None
     """Checksum of the label's samples."""
     contents_digest: str | None = None
@@ -78,7 +78,7 @@ def judge(
     """
     findings = list(found)
     summary = RecordingSummary(name, subject)
-    lag: LagEstimate | None = None
+    lags: tuple[LagEstimate, ...] = ()
     if video is not None:
         summary = _with_video(summary, video)
         findings += check_frame_times(video.timestamps_s)
@@ -89,13 +89,12 @@ def judge(
     if video is not None and label is not None and _have_times(video, label):
         findings += check_lengths(video.timestamps_s, label.timestamps_s)
         if video.pulse is not None and not _is_flat(findings):
-            lag, about_lag = _compare(label, video.pulse)
-            summary = _with_lag(summary, lag)
-            findings += about_lag
+            lags, about_lags = _compare(label, video.pulse)
+            findings += about_lags
     return Audited(
         summary,
         tuple(replace(finding, recording=name) for finding in findings),
-        lag,
+        lags,
         None if label is None else xxhash.xxh3_128_hexdigest(label.samples.tobytes()),
         None if source is None else source.get("contents_xxh3_128"),
         settings,
@@ -124,20 +123,41 @@ def watch(crops: "Iterable[TimedCrop]") -> Video:
     return Video(pulse.timestamps_s, n, stream.n_seen / n if n else 0.0, pulse)
 
 
-def _compare(label: Pulse, pulse: Pulse) -> tuple[LagEstimate, list[Finding]]:
-    """The lag, and what there is to say of it; an upside-down label is told as that alone."""
-    upright = estimate_lag(label, pulse)
-    turned = estimate_lag(Pulse(-label.samples, label.timestamps_s), pulse)
-    agreement = 0.0 if upright.lag_s is None else upright.correlation
-    if turned.lag_s is None or turned.correlation < agreement + CLEARLY_BETTER:
-        return upright, check_lag(upright)
+def with_lag(audited: Audited, lag: LagEstimate, rival_s: float | None) -> Audited:
+    """The recording with one of its lags chosen, and what follows from it.
+
+    rival_s: another lag in seconds that fits about as well.
+    """
+    correlation = lag.correlation if np.isfinite(lag.correlation) else None
+    summary = replace(audited.summary, lag_correlation=correlation)
+    if lag.lag_s is not None and lag.drift_s_per_s is not None:
+        summary = replace(
+            summary,
+            lag_ms=1e3 * lag.lag_s,
+            lag_spread_ms=1e3 * lag.spread_s,
+            lag_rival_ms=None if rival_s is None else 1e3 * rival_s,
+            drift_ms_per_min=60e3 * lag.drift_s_per_s,
+        )
+    found = (replace(f, recording=summary.recording) for f in check_lag(lag, rival_s=rival_s))
+    return replace(audited, summary=summary, findings=(*audited.findings, *found))
+
+
+def _compare(label: Pulse, pulse: Pulse) -> tuple[tuple[LagEstimate, ...], list[Finding]]:
+    """The possible lags, and whether the label must be turned upside down for them."""
+    upright = possible_lags(label, pulse)
+    turned = possible_lags(Pulse(-label.samples, label.timestamps_s), pulse)
+    agreement, inverted = (
+        max((e.correlation for e in lags if e.lag_s is not None), default=0.0)
+        for lags in (upright, turned)
+    )
+    if inverted < agreement + CLEARLY_BETTER:
+        return upright, []
     message = (
-        f"upside down, the label agrees with the camera pulse better: {turned.correlation:.2f} "
+        f"upside down, the label agrees with the camera pulse better: {inverted:.2f} "
         f"in place of {agreement:.2f}"
     )
-    measured = {"correlation": agreement, "inverted_correlation": turned.correlation}
-    inverted = Finding("label-inverted", "warning", message, measured)
-    return turned, [inverted, *check_lag(turned)]
+    measured = {"correlation": agreement, "inverted_correlation": inverted}
+    return turned, [Finding("label-inverted", "warning", message, measured)]
 
 
 def _have_times(video: Video, label: Pulse) -> bool:
@@ -171,17 +191,3 @@ def _with_label(summary: RecordingSummary, label: Pulse) -> RecordingSummary:
     step_s = float(np.median(np.diff(times_s))) if len(times_s) > 1 else float("nan")
     rate_hz = 1 / step_s if step_s > 0 else None
     return replace(summary, n_label_samples=len(label.samples), label_rate_hz=rate_hz)
-
-
-def _with_lag(summary: RecordingSummary, lag: LagEstimate) -> RecordingSummary:
-    correlation = lag.correlation if np.isfinite(lag.correlation) else None
-    if lag.lag_s is None or lag.drift_s_per_s is None:
-        return replace(summary, lag_correlation=correlation)
-    return replace(
-        summary,
-        lag_ms=1e3 * lag.lag_s,
-        lag_spread_ms=1e3 * lag.spread_s,
-        lag_correlation=correlation,
-        lag_rival_ms=None if lag.rival_s is None else 1e3 * lag.rival_s,
-        drift_ms_per_min=60e3 * lag.drift_s_per_s,
-    )

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from physkit.core.types import Pulse
-from physkit.signal.lag import LagConfig, LagEstimate, estimate_lag
+from physkit.signal.lag import LagConfig, LagEstimate, estimate_lag, possible_lags
 
 CAMERA_HZ, SENSOR_HZ = 30.0, 60.0
 
@@ -85,14 +85,20 @@ def test_a_late_label_has_a_positive_lag_and_the_clocks_starts_do_not_matter() -
     )
 
 
-def test_a_perfectly_steady_pulse_gets_its_smallest_lag_and_a_rival_a_beat_away() -> None:
+def test_a_perfectly_steady_pulse_gets_its_smallest_lag_first_and_others_a_beat_away() -> None:
     times_s = np.arange(0, 40, 1 / 30)
     pulse = Pulse(np.sin(2 * np.pi * 2.0 * times_s), times_s)
-    label = Pulse(np.sin(2 * np.pi * 2.0 * (times_s - 0.1)), times_s)
-    estimate = estimate_lag(label, pulse)
-    assert estimate.lag_s == pytest.approx(0.1, abs=0.005)
-    assert estimate.rival_s is not None
-    assert abs(estimate.rival_s - 0.1) == pytest.approx(0.5, abs=0.02)
+    label_s = np.arange(-3, 43, 1 / 30)
+    label = Pulse(np.sin(2 * np.pi * 2.0 * (label_s - 0.1)), label_s)
+    lags_s = [estimate.lag_s for estimate in possible_lags(label, pulse)]
+    assert lags_s[0] == pytest.approx(0.1, abs=0.005)
+    assert sorted(lags_s) == pytest.approx([-0.9, -0.4, 0.1, 0.6], abs=0.01)
+
+
+def test_uneven_beats_leave_one_lag_possible() -> None:
+    label, pulse = pair(lag_s=0.133, duration_s=90.0, noise=0.1)
+    (estimate,) = possible_lags(label, pulse)
+    assert estimate.doubt == 0
 
 
 @pytest.mark.parametrize("drift_ms_per_min", [-300.0, 0.0, 200.0, 500.0])
