@@ -153,11 +153,28 @@ class WholePicture(Picture):
         return self._converted
 
 
-def decoded_picture(picture: av.VideoFrame, converter: Converter) -> Picture:
-    """The picture as it is to be shown: its display matrix is applied, rounded to quarter turns."""
-    stored = _stored_picture(picture, converter)
-    orientation = _orientation(picture)
-    return stored if orientation is None else TurnedPicture(stored, orientation)
+class PictureMaker:
+    """Makes pictures of what the decoder of one video hands out.
+
+    They are shown as their display matrix says, rounded to quarter turns and mirrorings. It is
+    read anew where the turn changes, and not of every picture: PyAV's picture and its list of side
+    data hold on to each other, so that its memory would be kept until Python looks for cycles.
+
+    path: of the video, for errors.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._converter = Converter(path)
+        self._rotation_degrees: int | None = None
+        self._orientation: Orientation | None = None
+
+    def make(self, picture: av.VideoFrame) -> Picture:
+        """The picture, upright."""
+        if picture.rotation != self._rotation_degrees:
+            self._rotation_degrees = picture.rotation
+            self._orientation = _orientation(picture)
+        stored = _stored_picture(picture, self._converter)
+        return stored if self._orientation is None else TurnedPicture(stored, self._orientation)
 
 
 def _stored_picture(picture: av.VideoFrame, converter: Converter) -> Picture:

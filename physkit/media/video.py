@@ -9,7 +9,7 @@ import av
 from av.stream import Disposition
 
 from physkit.core.errors import InputError
-from physkit.media.decoded import REPAIR, Converter, decoded_picture
+from physkit.media.decoded import REPAIR, PictureMaker
 from physkit.media.frames import Frame, FrameSource, check_exists
 
 MISSING_TAIL_S = 0.5
@@ -75,7 +75,7 @@ class VideoFile(FrameSource):
         return round(declared_s * float(rate)) if declared_s and rate else None
 
     def _read(self) -> Iterator[Frame]:
-        converter = Converter(self._path)
+        pictures = PictureMaker(self._path)
         clock = _Clock(self._path, self._stream, self._fallback_fps)
         first: Frame | None = None
         n_read = 0
@@ -83,7 +83,7 @@ class VideoFile(FrameSource):
             timestamp_s = clock.tick(picture)
             if timestamp_s is None:
                 continue
-            frame = Frame(decoded_picture(picture, converter), timestamp_s)
+            frame = Frame(pictures.make(picture), timestamp_s)
             n_read += 1
             # The first frame waits for the second: a still picture is refused before it is used.
             if first is None:

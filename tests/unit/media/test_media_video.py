@@ -1,3 +1,4 @@
+import gc
 import weakref
 from collections.abc import Callable
 from fractions import Fraction
@@ -192,6 +193,20 @@ def test_memory_does_not_grow_with_length(
         alive = [reference for reference, _ in seen if reference() is not None]
     assert len(seen) == 600
     assert len(alive) <= 2
+
+
+def test_decoded_pictures_are_freed_without_a_search_for_cycles(
+    make_video: MakeVideo, pictures: list[np.ndarray], tmp_path: Path
+) -> None:
+    path = make_video(tmp_path / "long.mp4", pictures * 3)
+    gc.collect()
+    gc.disable()
+    try:
+        with open_frames(path) as source:
+            for _ in source:
+                assert sum(isinstance(one, av.VideoFrame) for one in gc.get_objects()) < 30
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("name", ["missing.mp4", "x" * 300 + ".mp4"])
