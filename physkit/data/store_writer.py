@@ -62,10 +62,7 @@ def create_store(path: UPath | Path, *, dataset: str) -> Store:
     """
     try:
         if not (path / GROUP_FILE).exists():
-            if path.exists() and (not path.is_dir() or any(path.iterdir())):
-                raise InputError(
-                    f"{path}: neither a store nor an empty folder; choose another --out"
-                )
+            _check_empty(path)
             attributes = {"format": FORMAT, "version": VERSION, "dataset": dataset}
             zarr.create_group(zarr_store(path, read_only=False), attributes=attributes)
     except (OSError, ValueError) as error:
@@ -194,9 +191,11 @@ def writing(path: UPath | Path) -> Iterator[None]:
     if isinstance(path, UPath):
         yield
         return
+    place = path.with_name(f".{path.name}.lock")
+    lock = FileLock(place, timeout=LOCK_TIMEOUT_S)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=LOCK_TIMEOUT_S)
+        place.touch()  # FileLock would take what forbids this for a lock that is held
         lock.acquire()
     except Timeout as error:
         raise InputError(

@@ -7,6 +7,10 @@ import numpy as np
 import pytest
 from clips import stored_pictures, write_video
 
+import physkit
+from physkit.pipelines.synth import SynthConfig
+from physkit.pipelines.synth import run as synthesise
+
 
 @pytest.fixture(scope="session")
 def face_mp4(assets: Path) -> Path:
@@ -48,3 +52,20 @@ def reencoded(face_mp4: Path, tmp_path_factory: pytest.TempPathFactory) -> Calla
         )
 
     return make
+
+
+@pytest.fixture(scope="session")
+def raw_ubfc(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eight synthetic recordings as UBFC-rPPG holds them; not to be written to."""
+    root = tmp_path_factory.mktemp("raw") / "ubfc"
+    config = SynthConfig("ubfc", str(root), subjects=8, seconds=3, width=320, height=240, workers=2)
+    synthesise(config)
+    return root
+
+
+@pytest.fixture(scope="session")
+def prepared_ubfc(raw_ubfc: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The store of `raw_ubfc` by an undisturbed run; not to be written to."""
+    store = tmp_path_factory.mktemp("prepared") / "ubfc.zarr"
+    physkit.prepare(dataset="ubfc", raw=raw_ubfc, out=store, engine="serial")
+    return store

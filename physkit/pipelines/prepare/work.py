@@ -83,25 +83,26 @@ class Outcome:
 
 def work(task: Task) -> Iterator[Progress | Outcome]:
     """Does a task: now and then how far it is, at the end the outcome, whatever happens."""
+    root = task.recording.root
     try:
         with _one_opencv_thread(), fetched(task.recording, task.origin) as recording:
+            root = recording.root
             yield from _prepare(task, recording)
     except PhyskitError as error:
-        yield _failure(task, str(error))
+        yield _failure(task, str(error), root)
     except MemoryError:
-        yield _failure(task, "out of memory; run again with fewer --workers")
+        yield _failure(task, "out of memory; run again with fewer --workers", root)
     except OSError as error:
-        if error.errno in DISK_FULL:
-            yield _failure(task, f"{task.out}: the disk is full; make room and run again")
-        else:
-            yield _failure(task, str(error))
+        is_full = error.errno in DISK_FULL
+        cause = f"{task.out}: the disk is full; make room and run again" if is_full else str(error)
+        yield _failure(task, cause, root)
     except Exception as error:  # noqa: BLE001 (a bug met in one recording must not end the others)
-        yield _failure(task, f"{_told(error)}: a bug in physkit, please report it")
+        yield _failure(task, f"{_told(error)}: a bug in physkit, please report it", root)
 
 
-def _failure(task: Task, cause: str) -> Outcome:
+def _failure(task: Task, cause: str, root: Path) -> Outcome:
     if task.origin is not None:
-        cause = cause.replace(str(task.recording.root), str(task.origin))
+        cause = cause.replace(str(root), str(task.origin))
     line = " ".join(cause.split())
     return Outcome(task.recording.name, failure=line, peak_rss_mb=peak_rss_mb())
 

@@ -1,6 +1,8 @@
 """A Ray cluster: of this computer, or one that is there already."""
 
 import logging
+import re
+import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -13,6 +15,10 @@ from physkit.pipelines.prepare.work import Outcome, Progress, Task, work
 
 RETRIES = 3
 """How often Ray may lose a worker with the same recording."""
+OBJECT_STORE_BYTES = 100_000_000
+"""Room for what travels between processes: tasks and outcomes, which are small."""
+HOST_AND_PORT = re.compile(r"(?:ray://)?([^/:]+):(\d+)")
+KNOCK_TIMEOUT_S = 5.0
 
 
 def run_on_ray(tasks: Sequence[Task], crew: Crew) -> Iterator[Progress | Outcome]:
@@ -48,25 +54,35 @@ def _cluster(crew: Crew) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    try:
-        if crew.ray_address is None:
-            ray.init(
-                num_cpus=crew.workers,
-                include_dashboard=False,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-            )
-        else:
-            ray.init(crew.ray_address, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        raise InputError(
-            f"--ray_address {crew.ray_address}: no Ray cluster to join ({error}); "
-            "start one by ray start --head, or leave the address out"
-        ) from error
+    if crew.ray_address is None:
+        ray.init(
+            "local",
+            num_cpus=crew.workers,
+            object_store_memory=OBJECT_STORE_BYTES,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
+    else:
+        _join(crew.ray_address)
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _join(address: str) -> None:
+    """Raises InputError where no cluster answers."""
+    try:
+        if place := HOST_AND_PORT.fullmatch(address):
+            # Ray itself would go on trying for a quarter of an hour
+            socket.create_connection((place[1], int(place[2])), KNOCK_TIMEOUT_S).close()
+        ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise InputError(
+            f"--ray_address {address}: no Ray cluster to join ({error}); "
+            "start one by ray start --head, or leave the address out"
+        ) from error
 
 
 def _told(error: RayError) -> str:

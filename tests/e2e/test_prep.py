@@ -1,0 +1,392 @@
+"""`physkit prep`: one run, the next run, what cannot be prepared, and what cannot be used."""
+
+import json
+import os
+import shutil
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from store_contents import contents, made_once
+from upath import UPath
+
+import physkit
+from physkit.cli import main
+from physkit.core.errors import PhyskitError
+from physkit.data.readers import READERS
+from physkit.data.readers.avi import write_avi
+from physkit.data.readers.truth import read_conditions
+from physkit.data.store_writer import create_store, writing
+from physkit.media.frames import Frame
+from physkit.pipelines.prepare.result import PrepareResult
+
+NAMES = tuple(f"subject{k}" for k in range(1, 9))
+
+
+@pytest.fixture
+def raw(raw_ubfc: Path, tmp_path: Path) -> Path:
+    """A copy of the raw tree to do harm to; unharmed files are links."""
+    shutil.copytree(raw_ubfc, tmp_path / "raw", copy_function=_link)
+    return tmp_path / "raw"
+
+
+def _link(source: str, target: str) -> None:
+    Path(target).hardlink_to(source)
+
+
+def prep(raw: Path | UPath, out: Path | UPath, **options: Any) -> PrepareResult:
+    """In this process, but for what is about the others."""
+    return physkit.prepare(dataset="ubfc", raw=raw, out=out, **{"engine": "serial", **options})
+
+
+def replace_bytes(file: Path, data: bytes) -> None:
+    """A new file under the name: a link's other names keep what they have."""
+    file.unlink()
+    file.write_bytes(data)
+
+
+def test_a_store_holds_what_its_reader_reads(raw_ubfc: Path, prepared_ubfc: Path) -> None:
+    store = physkit.open_store(prepared_ubfc)
+    reader = READERS["ubfc"]()
+    recordings = {r.name: r for r in reader.find(raw_ubfc).recordings}
+    assert store.names == tuple(recordings) == NAMES
+    for name, recording in recordings.items():
+        stored, label = store[name], reader.read_label(recording)
+        with reader.open_frames(recording) as frames:
+            times_s = [frame.timestamp_s for frame in frames]
+        np.testing.assert_array_equal(stored.timestamps_s, times_s)
+        np.testing.assert_array_equal(stored.pulse.timestamps_s, label.pulse.timestamps_s)
+        np.testing.assert_allclose(stored.pulse.samples, label.pulse.samples, atol=1e-6, rtol=1e-6)
+        np.testing.assert_allclose(
+            stored.columns["heart_rate_bpm"], label.columns["heart_rate_bpm"], rtol=1e-6
+        )
+        assert stored.frames().shape == (90, 36, 36, 3)
+        assert stored.subject == recording.subject
+        assert stored.conditions == read_conditions(raw_ubfc)[name]
+        assert np.mean(stored.segments >= 0) > 0.95
+
+
+def test_processes_of_any_number_give_the_same_store(
+    raw_ubfc: Path, prepared_ubfc: Path, tmp_path: Path
+) -> None:
+    result = prep(raw_ubfc, tmp_path / "new" / "two.zarr", engine="local", workers=2)
+    assert result.done == NAMES
+    assert result.workers == 2
+    assert result.peak_rss_mb is not None
+    assert result.peak_rss_mb < 700
+    assert contents(tmp_path / "new" / "two.zarr") == contents(prepared_ubfc)
+
+
+def test_a_store_tells_nothing_of_where_it_was_made(raw_ubfc: Path, prepared_ubfc: Path) -> None:
+    text = json.dumps(contents(prepared_ubfc))
+    assert str(raw_ubfc) not in text
+    assert str(prepared_ubfc.parent) not in text
+
+
+def test_a_second_run_does_nothing(raw_ubfc: Path, tmp_path: Path) -> None:
+    out = tmp_path / "s.zarr"
+    prep(raw_ubfc, out, only=["subject1", "subject2"])
+    before = made_once(out)
+    again = prep(raw_ubfc, out, only=["subject1", "subject2"])
+    assert (again.done, again.skipped, again.redone) == ((), ("subject1", "subject2"), {})
+    assert made_once(out) == before
+    assert prep(raw_ubfc, out).done == NAMES[2:]
+    assert {name: made_once(out)[name] for name in before} == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".s.zarr.lock", "s.zarr"]
+
+
+def test_other_settings_are_prepared_anew_and_named(
+    raw_ubfc: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "s.zarr"
+    prep(raw_ubfc, out, only=["subject1", "subject2"])
+    words = f"prep --dataset ubfc --raw {raw_ubfc} --out {out} --only [subject1] --size 24"
+    assert main([*words.split(), "--engine", "serial"]) == 0
+    assert "again: subject1: settings changed: size_px 36 -> 24" in capsys.readouterr().out
+    sizes = {name: r.size_px for name, r in physkit.open_store(out).items()}
+    assert sizes == {"subject1": 24, "subject2": 36}
+
+
+def rename_label(raw: Path) -> None:
+    (raw / "subject1" / "ground_truth.txt").rename(raw / "subject1" / "old.txt")
+    shutil.copy(raw / "subject1" / "old.txt", raw / "subject1" / "ground_truth.txt")
+
+
+def change_a_digit(raw: Path) -> None:
+    label = raw / "subject1" / "ground_truth.txt"
+    text = label.read_text()
+    replace_bytes(label, (text[:-3] + ("1" if text[-3] != "1" else "2") + text[-2:]).encode())
+
+
+def change_conditions(raw: Path) -> None:
+    file = raw / "synthetic" / "subject1.conditions.json"
+    known = json.loads(file.read_text())
+    replace_bytes(file, json.dumps(known | {"lamp": "another"}).encode())
+
+
+@pytest.mark.parametrize(
+    ("change", "done", "reason"),
+    [
+        (rename_label, (), None),
+        (change_a_digit, ("subject1",), None),
+        (change_conditions, ("subject1",), "conditions changed"),
+    ],
+)
+def test_what_changed_in_the_raw_data_is_prepared_anew(
+    raw: Path,
+    tmp_path: Path,
+    change: Callable[[Path], None],
+    done: tuple[str, ...],
+    reason: str | None,
+) -> None:
+    out, only = tmp_path / "s.zarr", ["subject1", "subject2"]
+    prep(raw, out, only=only)
+    change(raw)
+    result = prep(raw, out, only=only)
+    assert result.done == done
+    assert result.redone == ({"subject1": reason} if reason else {})
+
+
+def test_contents_are_compared_when_asked_for(raw: Path, tmp_path: Path) -> None:
+    out, only = tmp_path / "s.zarr", ["subject1", "subject2"]
+    prep(raw, out, only=only)
+    stamp = (raw / "subject1" / "ground_truth.txt").stat()
+    change_a_digit(raw)
+    os.utime(raw / "subject1" / "ground_truth.txt", ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+    assert prep(raw, out, only=only).done == ()
+    verified = prep(raw, out, only=only, verify=True)
+    assert (verified.done, verified.skipped) == (("subject1",), ("subject2",))
+
+
+def test_recordings_that_the_raw_data_lost_are_kept_and_named(raw: Path, tmp_path: Path) -> None:
+    out = tmp_path / "s.zarr"
+    prep(raw, out, only=["subject1", "subject2"])
+    shutil.rmtree(raw / "subject2")
+    result = prep(raw, out, only=["subject1"])
+    assert result.not_in_raw == ("subject2",)
+    assert "subject2" in physkit.open_store(out)
+
+
+def cut_short(folder: Path) -> None:
+    video = folder / "vid.avi"
+    replace_bytes(video, video.read_bytes()[: video.stat().st_size // 2])
+
+
+def empty_label(folder: Path) -> None:
+    replace_bytes(folder / "ground_truth.txt", b"")
+
+
+def no_label(folder: Path) -> None:
+    (folder / "ground_truth.txt").unlink()
+
+
+def empty_video(folder: Path) -> None:
+    replace_bytes(folder / "vid.avi", b"")
+
+
+def link_out(folder: Path) -> None:
+    (folder / "ground_truth.txt").unlink()
+    (folder / "ground_truth.txt").symlink_to("/etc/hostname")
+
+
+@pytest.mark.parametrize(
+    ("harm", "message"),
+    [
+        (cut_short, "subject2/vid.avi: decoding fails after 1.43 s"),
+        (empty_label, "ground_truth.txt"),
+        (no_label, "ground_truth.txt"),
+        (empty_video, "vid.avi: empty file"),
+        (link_out, "names a file outside of it"),
+    ],
+)
+def test_a_bad_recording_is_named_and_the_others_are_done(
+    raw: Path,
+    tmp_path: Path,
+    harm: Callable[[Path], None],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    harm(raw / "subject2")
+    out = tmp_path / "s.zarr"
+    words = f"prep --dataset ubfc --raw {raw} --out {out} --engine serial --json"
+    assert main([*words.split(), "--only", "[subject1,subject2,subject3]"]) == 1
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["done"] == ["subject1", "subject3"]
+    (failure,) = answer["failed"]
+    assert failure["recording"] == "subject2"
+    assert message in failure["cause"]
+    assert "bug" not in failure["cause"]
+    assert set(contents(out)) == {"", "subject1", "subject3"}
+
+
+def test_failures_stand_in_a_table_at_the_end(
+    raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cut_short(raw / "subject2")
+    empty_label(raw / "subject3")
+    words = f"prep --dataset ubfc --raw {raw} --out {tmp_path / 's.zarr'} --engine serial"
+    assert main([*words.split(), "--only", "[subject1,subject2,subject3]"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-3].split() == ["failed", "2", "of", "3"]
+    assert [line.split()[0] for line in lines[-2:]] == ["subject2", "subject3"]
+
+
+def test_a_video_without_a_face_is_a_failure(raw: Path, tmp_path: Path) -> None:
+    video = raw / "subject1" / "vid.avi"
+    video.unlink()
+    grey = (Frame(np.full((240, 320, 3), 128, np.uint8), k / 30) for k in range(90))
+    write_avi(video, grey, size_px=(320, 240), fps=30.0, codec="mjpeg")
+    (failure,) = prep(raw, tmp_path / "s.zarr", only=["subject1"]).failed
+    assert "no face in any of 90 frames" in failure.cause
+
+
+def test_frames_without_a_face_are_black_and_told(raw: Path, tmp_path: Path) -> None:
+    video = raw / "subject1" / "vid.avi"
+    reader = READERS["ubfc"]()
+    (recording, *_) = reader.find(raw).recordings
+    with reader.open_frames(recording) as source:
+        frames = [Frame(frame.rgb, frame.timestamp_s) for frame in source]
+    frames[:45] = [Frame(np.full_like(f.rgb, 128), f.timestamp_s) for f in frames[:45]]
+    video.unlink()
+    write_avi(video, frames, size_px=(320, 240), fps=30.0, codec="rawvideo")
+    result = prep(raw, tmp_path / "s.zarr", only=["subject1"])
+    assert result.warnings["subject1"] == (
+        "a face in 50% of the frames only; the others are black",
+    )
+    stored = physkit.open_store(tmp_path / "s.zarr")["subject1"]
+    assert stored.n_frames == 90
+    assert not stored.frames(0, 45).any()
+    assert stored.frames(45).any(axis=(1, 2, 3)).all()
+    assert np.isnan(stored.boxes[:45]).all()
+    assert (stored.segments[:45] == -1).all()
+    assert stored.attributes["face_coverage"] == 0.5
+
+
+def test_a_recording_that_fails_anew_keeps_what_was_stored(raw: Path, tmp_path: Path) -> None:
+    out = tmp_path / "s.zarr"
+    prep(raw, out, only=["subject1"])
+    before = made_once(out)
+    cut_short(raw / "subject1")
+    assert prep(raw, out, only=["subject1"]).failed
+    assert made_once(out) == before
+
+
+def test_a_bug_in_one_recording_does_not_end_the_others(
+    raw_ubfc: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = READERS["ubfc"]
+    read_label = reader.read_label
+
+    def buggy(self: Any, recording: Any) -> Any:
+        if recording.name == "subject1":
+            raise ZeroDivisionError("float division by zero")
+        return read_label(self, recording)
+
+    monkeypatch.setattr(reader, "read_label", buggy)
+    result = prep(raw_ubfc, tmp_path / "s.zarr", only=["subject1", "subject2"])
+    assert result.done == ("subject2",)
+    assert "ZeroDivisionError at test_prep.py:" in result.failed[0].cause
+
+
+def test_a_damaged_recording_of_the_store_is_prepared_anew(raw_ubfc: Path, tmp_path: Path) -> None:
+    out = tmp_path / "s.zarr"
+    prep(raw_ubfc, out, only=["subject1", "subject2"])
+    (out / "subject2" / "zarr.json").write_text("{")
+    result = prep(raw_ubfc, out, only=["subject1", "subject2"])
+    assert result.done == ("subject2",)
+    assert result.redone == {"subject2": "what is stored of it cannot be read"}
+    assert set(contents(out)) == {"", "subject1", "subject2"}
+
+
+def test_one_run_at_a_time_writes_to_a_store(raw_ubfc: Path, tmp_path: Path) -> None:
+    with (
+        writing(tmp_path / "s.zarr"),
+        pytest.raises(PhyskitError, match="another physkit prep is writing to it"),
+    ):
+        prep(raw_ubfc, tmp_path / "s.zarr")
+
+
+def test_a_store_of_another_data_set_is_refused(raw_ubfc: Path, tmp_path: Path) -> None:
+    create_store(tmp_path / "s.zarr", dataset="pure")
+    with pytest.raises(PhyskitError, match="a store of 'pure', not of 'ubfc'"):
+        prep(raw_ubfc, tmp_path / "s.zarr")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"dataset": "ubcf"}, "did you mean 'ubfc'"),
+        ({"detector": "har"}, "did you mean 'haar'"),
+        ({"detector": "auto"}, "unknown detector 'auto'"),
+        ({"detector_weights": "x.tflite"}, "takes no model file"),
+        ({"engine": "rai"}, "did you mean 'ray'"),
+        ({"size": "0"}, "--size 0"),
+        ({"workers": "0"}, "--workers 0"),
+        ({"ray_address": "auto"}, "only for --engine ray"),
+        ({"ray_address": "127.0.0.1:9", "engine": "ray"}, "no Ray cluster to join"),
+        ({"only": "[subject9]"}, "unknown recording"),
+        ({"raw": "/absent"}, "/absent: no such folder"),
+        ({"raw": "{raw}/subject1"}, "give that as --raw"),
+        ({"raw": "memory://absent"}, "memory://absent"),
+        ({"out": "{raw}/subject1/vid.avi"}, "neither a store nor an empty folder"),
+        ({"out": "{raw}/subject1/vid.avi/s.zarr"}, "cannot be written"),
+        ({"out": "{raw}"}, "neither a store nor an empty folder"),
+        ({"out": "/proc/s.zarr"}, "cannot be written"),
+        ({"out": ""}, "--out: empty"),
+    ],
+)
+def test_bad_input_is_one_line_and_status_2(
+    raw_ubfc: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    options: dict[str, str],
+    message: str,
+) -> None:
+    given = {"dataset": "ubfc", "raw": "{raw}", "out": str(tmp_path / "s.zarr")} | options
+    words = [f"--{name}={value.replace('{raw}', str(raw_ubfc))}" for name, value in given.items()]
+    assert main(["prep", *words]) == 2
+    answer = capsys.readouterr()
+    assert answer.out == ""
+    assert message in answer.err
+    assert len(answer.err.strip().splitlines()) == 1
+
+
+def test_object_storage_is_read_and_written(
+    raw_ubfc: Path, prepared_ubfc: Path, tmp_path: Path
+) -> None:
+    raw, out = UPath(f"memory://{tmp_path}/raw"), UPath(f"memory://{tmp_path}/s.zarr")
+    raw.fs.put(f"{raw_ubfc}/", raw.path, recursive=True)
+    assert prep(raw, out, only=["subject1"]).done == ("subject1",)
+    assert prep(raw, out).skipped == ("subject1",)
+    assert contents(out) == contents(prepared_ubfc)
+    assert physkit.open_store(out)["subject3"].frames(10, 12).shape == (2, 36, 36, 3)
+
+
+def test_failures_far_away_name_the_far_file(raw_ubfc: Path, tmp_path: Path) -> None:
+    raw = UPath(f"memory://{tmp_path}/raw")
+    raw.fs.put(f"{raw_ubfc}/", raw.path, recursive=True)
+    (raw / "subject2" / "vid.avi").write_bytes(b"")
+    (failure,) = prep(raw, tmp_path / "s.zarr", only=["subject1", "subject2"]).failed
+    assert failure.cause.startswith(f"{raw}/subject2/vid.avi: empty file")
+
+
+def test_readers_of_a_store_never_see_half_a_recording(raw_ubfc: Path, tmp_path: Path) -> None:
+    out = tmp_path / "s.zarr"
+    prep(raw_ubfc, out, only=["subject1"])
+    seen: list[int] = []
+    stop = threading.Event()
+
+    def watch() -> None:
+        while not stop.is_set():
+            seen.append(len(contents(out)) - 1)
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    prep(raw_ubfc, out)
+    stop.set()
+    thread.join()
+    assert set(seen) <= set(range(1, 9))
+    assert len(set(seen)) > 2
