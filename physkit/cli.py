@@ -45,18 +45,24 @@ COMMANDS = {
         "run",
         "pulse and heart rate of a video, a camera or a crops file",
     ),
+    "synth": Command(
+        "physkit.pipelines.synth",
+        "SynthConfig",
+        "run",
+        "synthetic recordings with known pulse, in a real data set's own layout",
+        positional=False,
+    ),
+    "audit": Command(
+        "physkit.pipelines.audit.command",
+        "AuditConfig",
+        "run",
+        "what is wrong with a raw data set or a store, and what to do about it",
+    ),
     "prep": Command(
         "physkit.pipelines.prepare.run",
         "PrepareConfig",
         "run",
         "raw data set to a store of face crops and labels; resumable",
-        positional=False,
-    ),
-    "score": Command(
-        "physkit.pipelines.score",
-        "ScoreConfig",
-        "run",
-        "metrics of a predictions file from anywhere, by a named protocol",
         positional=False,
     ),
     "evaluate": Command(
@@ -66,17 +72,25 @@ COMMANDS = {
         "a model's pulse of every recording of a store, and its metrics",
         positional=False,
     ),
-    "audit": Command(
-        "physkit.pipelines.audit.command",
-        "AuditConfig",
+    "score": Command(
+        "physkit.pipelines.score",
+        "ScoreConfig",
         "run",
-        "what is wrong with a raw data set or a store, and what to do about it",
+        "metrics of a predictions file from anywhere, by a named protocol",
+        positional=False,
     ),
     "bench step": Command(
         "physkit.pipelines.bench.step",
         "BenchStepConfig",
         "run",
         "frames a second of the one-frame step, beside the released files",
+    ),
+    "bench prep": Command(
+        "physkit.pipelines.bench.prep",
+        "BenchPrepConfig",
+        "run",
+        "frames a second of preparing a recording, beside an OpenCV loop",
+        positional=False,
     ),
     "weights list": Command(
         "physkit.pipelines.weights",
@@ -101,13 +115,6 @@ COMMANDS = {
         "DoctorConfig",
         "run",
         "versions, devices, and what is usable here and why not",
-    ),
-    "synth": Command(
-        "physkit.pipelines.synth",
-        "SynthConfig",
-        "run",
-        "synthetic recordings with known pulse, in a real data set's own layout",
-        positional=False,
     ),
     "demo": Command(
         "physkit.pipelines.demo",
