@@ -4,6 +4,7 @@ rPPG-Toolbox applies the same formulas to a whole recording before it cuts windo
 statistics here, let one window be the whole recording. Liu et al. 2023.
 """
 
+import math
 from typing import Literal
 
 import numpy as np
@@ -15,6 +16,8 @@ LabelForm = Literal["raw", "standardised", "diff"]
 WHITE = 255.0
 DARK = 1e-7
 """Added to a sum of two grey levels, of 255, so that black on black is no change."""
+ROUNDING = 1e-6
+"""A variance that is a smaller share of the mean square is rounding."""
 
 
 def frames_in_form(
@@ -33,11 +36,16 @@ def frames_in_form(
     if form == "raw":
         return grey * np.float32(1 / WHITE)
     if form == "standardised":
-        return _over(grey - grey.mean(), grey.std())
+        centred = grey - np.float32(_mean(grey))
+        centred *= np.float32(_inverse_deviation(centred))
+        return centred
     change = np.zeros_like(grey)
     np.subtract(grey[1:], grey[:-1], out=change[:-1])
-    change[:-1] /= grey[1:] + grey[:-1] + np.float32(DARK)
-    return _over(change, change[:-1].std() if len(grey) > 1 else np.float32(0))
+    total = grey[1:] + grey[:-1]
+    total += np.float32(DARK)
+    change[:-1] /= total
+    change *= np.float32(_inverse_deviation(change[:-1]))
+    return change
 
 
 def label_in_form(
@@ -59,8 +67,15 @@ def label_in_form(
     return scaled if form == "standardised" else np.append(scaled, np.float32(0))
 
 
-def _over(
-    values: Float32[np.ndarray, "t h w 3"], deviation: np.floating
-) -> Float32[np.ndarray, "t h w 3"]:
-    values *= np.float32(1 / deviation if deviation > 0 else 0)
-    return values
+def _mean(values: Float32[np.ndarray, "t h w 3"]) -> float:
+    """Mean of all values; 0 of none."""
+    # sums of single frames in float32, their sum in float64: exact enough, and without a copy
+    return float(values.sum(axis=(1, 2, 3)).sum(dtype=np.float64)) / max(values.size, 1)
+
+
+def _inverse_deviation(values: Float32[np.ndarray, "t h w 3"]) -> float:
+    """One over the standard deviation of all values, whose mean is near 0; 0 where they are one."""
+    squares = np.einsum("thwc,thwc->t", values, values)
+    mean_square = float(squares.sum(dtype=np.float64)) / max(values.size, 1)
+    variance = mean_square - _mean(values) ** 2
+    return 1 / math.sqrt(variance) if variance > ROUNDING * mean_square else 0.0

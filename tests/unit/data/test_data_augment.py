@@ -21,7 +21,12 @@ from physkit.data.augment import (
 )
 from physkit.data.window_reader import ContentConfig, FrameClock
 from physkit.data.window_source import WindowSource
-from physkit.data.windows import RandomWindows, RandomWindowsConfig
+from physkit.data.windows import (
+    RandomWindows,
+    RandomWindowsConfig,
+    SlidingWindows,
+    SlidingWindowsConfig,
+)
 
 STILL = Look(flipped=False, gains=(1.0, 1.0, 1.0), left=0.0, top=0.0, side=1.0)
 ALWAYS = AugmentConfig(time_scale=TimeScaleConfig(share=1.0))
@@ -201,7 +206,7 @@ def test_augmented_windows_stay_in_their_form(steady: Path) -> None:
         assert window.pulse.std() == pytest.approx(1, abs=1e-5)
 
 
-def test_a_face_that_goes_away_ends_what_is_scaled(tmp_path: Path) -> None:
+def test_what_follows_a_face_that_goes_away_is_never_mixed_in(tmp_path: Path) -> None:
     times_s = np.arange(600) / 30
     frames = np.full((600, 4, 4, 3), 100, np.uint8)
     write_recording(
@@ -214,6 +219,10 @@ def test_a_face_that_goes_away_ends_what_is_scaled(tmp_path: Path) -> None:
     )
     for window in windows_of(tmp_path / "a.zarr", UNSEEN):
         np.testing.assert_allclose(window.frames, 100 / 255, rtol=1e-6)
+    late = SlidingWindowsConfig(content=ContentConfig(clock="linear", fps=30.05))
+    (window,) = SlidingWindows([WindowSource(str(tmp_path / "a.zarr"))], late)
+    assert window.timestamps_s[-1] > times_s[239] + 0.015
+    np.testing.assert_allclose(window.frames, 100 / 255, rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", [field.name for field in fields(AugmentConfig)][1:])

@@ -75,3 +75,10 @@ def test_labels_take_the_forms_of_their_frames() -> None:
 )
 def test_flat_labels_have_no_form(form: str, make: Callable[[], np.ndarray]) -> None:
     assert label_in_form(make(), form) is None  # type: ignore[arg-type]
+
+
+def test_a_nearly_even_picture_is_still_standardised() -> None:
+    grey = 200 + np.random.default_rng(0).normal(0, 0.3, (50, 36, 36, 3)).astype(np.float32)
+    standardised = frames_in_form(grey, "standardised")
+    assert standardised.mean(dtype=np.float64) == pytest.approx(0, abs=1e-4)
+    assert standardised.std(dtype=np.float64) == pytest.approx(1, abs=1e-4)
