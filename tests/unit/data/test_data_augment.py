@@ -219,7 +219,7 @@ def test_what_follows_a_face_that_goes_away_is_never_mixed_in(tmp_path: Path) ->
     )
     for window in windows_of(tmp_path / "a.zarr", UNSEEN):
         np.testing.assert_allclose(window.frames, 100 / 255, rtol=1e-6)
-    late = SlidingWindowsConfig(content=ContentConfig(clock="linear", fps=30.05))
+    late = SlidingWindowsConfig(content=ContentConfig(clock="linear", fps=30.06))
     (window,) = SlidingWindows([WindowSource(str(tmp_path / "a.zarr"))], late)
     assert window.timestamps_s[-1] > times_s[239] + 0.015
     np.testing.assert_allclose(window.frames, 100 / 255, rtol=1e-6)
