@@ -6,6 +6,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -340,6 +341,27 @@ def test_memory_for_open_recordings_is_bounded(
         assert opened[recording].stored.name == recording.name
         assert len(opened) == 1
     assert [window.start_s for window in random_windows(steady)] == usual
+
+
+def open_one(
+    opened: window_source.OpenRecordings, recording: window_source.UsableRecording, answers: Any
+) -> None:
+    opened[recording]
+    answers.put(len(opened))
+
+
+def test_a_forked_process_opens_recordings_of_its_own(steady: Path) -> None:
+    table = window_source.window_table([WindowSource(str(steady))])
+    opened = window_source.OpenRecordings(fps=None)
+    for recording in table.recordings:
+        assert opened[recording]
+    context = multiprocessing.get_context("fork")
+    answers = context.SimpleQueue()
+    child = context.Process(target=open_one, args=(opened, table.recordings[0], answers))
+    child.start()
+    assert answers.get() == 1
+    child.join()
+    assert len(opened) == 3
 
 
 def test_windows_longer_than_any_recording_name_the_longest(steady: Path) -> None:
