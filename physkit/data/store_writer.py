@@ -206,8 +206,8 @@ def writing(path: UPath | Path) -> Iterator[None]:
     try:
         _clear_staging(path)
         yield
-        _clear_staging(path)
     finally:
+        _clear_staging(path)
         lock.release()
 
 
