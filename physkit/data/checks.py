@@ -209,7 +209,8 @@ def check_lag(
         return [Finding("lag-unknown", "note", message)]
     findings = []
     lag_ms = 1e3 * estimate.lag_s
-    if abs(estimate.lag_s) > limits.lag_s:
+    uncertain_s = 2 * estimate.spread_s / np.sqrt(estimate.n_windows)
+    if abs(estimate.lag_s) > limits.lag_s + uncertain_s:
         doubt = "" if rival_s is None else f"; {1e3 * rival_s:.0f} ms would fit about as well"
         findings.append(
             Finding(

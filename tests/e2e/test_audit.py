@@ -259,6 +259,32 @@ def test_a_pure_tree_shows_its_traps(clip: Clip, tmp_path: Path) -> None:
     assert seen == {}
 
 
+@pytest.mark.slow
+def test_matlab_files_show_their_traps(clip: Clip, tmp_path: Path) -> None:
+    root = tmp_path / "buaa"
+    for subject in range(1, 5):
+        measure = clip.late(0.133) if subject == 4 else None
+        length = 40 if subject == 2 else len(clip.frames)
+        clip.write(root, "buaa-mihr", subject, measure=measure, frames=clip.frames[:length])
+    label = next((root / "Sub 02").rglob("*.mat"))
+    label.write_bytes(label.read_bytes()[:300])
+    next((root / "Sub 03").rglob("*.mat")).unlink()
+    seen = found(physkit.audit(root, workers=1))
+    assert {name: checks for name, checks in seen.items() if name} == {
+        "sub02_lux100.0": {"label-unreadable"},
+        "sub03_lux100.0": {"label-unreadable"},
+        "sub04_lux100.0": {"lag"},
+    }
+    root = tmp_path / "mmpd"
+    for subject in (1, 2):
+        clip.write(root, "mmpd", subject, frames=clip.frames[:200])
+    video = root / "subject2" / "p2_0.mat"
+    video.write_bytes(video.read_bytes()[: video.stat().st_size // 2])
+    seen = found(physkit.audit(root, workers=1))
+    assert set(seen) == {"p2_0"}
+    assert seen["p2_0"] <= {"video-unreadable", "label-unreadable"}
+
+
 def test_quick_reads_no_frames_and_says_so(damaged: tuple[Path, dict[str, str]]) -> None:
     root, _ = damaged
     result = physkit.audit(root, dataset="ubfc", workers=1, quick=True)

@@ -1,7 +1,7 @@
 """What was seen of one recording, and what follows from it."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 
 CROP_SIZE_PX = 36
 """Side of the crops whose mean colour is taken."""
+METHODS = ("pos", "green")
+"""Classical methods: one that bears motion, and one that strong compression delays less."""
+CHUNK_FRAMES = 128
+"""Crops that a method reads at once."""
 CLEARLY_BETTER = 0.05
 """Correlation by which a label turned upside down must fit better to be called so."""
 
@@ -40,8 +44,8 @@ class Video:
     """How many there are; more than times where only the ends are known."""
     coverage: float | None = None
     """Share of the frames with a face."""
-    pulse: Pulse | None = None
-    """A classical method's pulse of it."""
+    pulses: Mapping[str, Pulse] = field(default_factory=dict)
+    """What classical methods make of it, by name."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,9 +92,9 @@ def judge(
         findings += check_label(label)
     if video is not None and label is not None and _have_times(video, label):
         findings += check_lengths(video.timestamps_s, label.timestamps_s)
-        if video.pulse is not None and not _is_flat(findings):
-            lags, about_lags = _compare(label, video.pulse)
-            findings += about_lags
+        if video.pulses and not _is_flat(findings):
+            lags, inverted = _compare(label, video.pulses.values())
+            findings += inverted
     return Audited(
         summary,
         tuple(replace(finding, recording=name) for finding in findings),
@@ -108,19 +112,26 @@ def broken(name: str, subject: str | None, finding: Finding) -> Audited:
 
 
 def watch(crops: "Iterable[TimedCrop]") -> Video:
-    """Times, face coverage and the pulse by POS of a stream of crops."""
+    """Times, face coverage and the pulse by `METHODS` of a stream of crops."""
     # imported here: the command line reads this package for its options only
     import torch
 
     from physkit.pipelines.stream import PulseStream
     from physkit.weights.load import load_model
 
-    stream = PulseStream(load_model("pos", None), chunk_frames=128, device=torch.device("cpu"))
+    cpu = torch.device("cpu")
+    streams = {
+        name: PulseStream(load_model(name, None), chunk_frames=CHUNK_FRAMES, device=cpu)
+        for name in METHODS
+    }
     for item in crops:
-        stream.push(item)
-    pulse = stream.finish()
-    n = len(pulse.samples)
-    return Video(pulse.timestamps_s, n, stream.n_seen / n if n else 0.0, pulse)
+        for stream in streams.values():
+            stream.push(item)
+    n_seen = max(stream.n_seen for stream in streams.values())
+    pulses = {name: stream.finish() for name, stream in streams.items()}
+    times_s = pulses[METHODS[0]].timestamps_s
+    n = len(times_s)
+    return Video(times_s, n, n_seen / n if n else 0.0, pulses)
 
 
 def with_lag(audited: Audited, lag: LagEstimate, rival_s: float | None) -> Audited:
@@ -142,14 +153,14 @@ def with_lag(audited: Audited, lag: LagEstimate, rival_s: float | None) -> Audit
     return replace(audited, summary=summary, findings=(*audited.findings, *found))
 
 
-def _compare(label: Pulse, pulse: Pulse) -> tuple[tuple[LagEstimate, ...], list[Finding]]:
-    """The possible lags, and whether the label must be turned upside down for them."""
-    upright = possible_lags(label, pulse)
-    turned = possible_lags(Pulse(-label.samples, label.timestamps_s), pulse)
-    agreement, inverted = (
-        max((e.correlation for e in lags if e.lag_s is not None), default=0.0)
-        for lags in (upright, turned)
-    )
+def _compare(
+    label: Pulse, pulses: Collection[Pulse]
+) -> tuple[tuple[LagEstimate, ...], list[Finding]]:
+    """The possible lags by the pulse that agrees best, and whether the label is upside down."""
+    turned_label = Pulse(-label.samples, label.timestamps_s)
+    upright = max((possible_lags(label, pulse) for pulse in pulses), key=_agreement)
+    turned = max((possible_lags(turned_label, pulse) for pulse in pulses), key=_agreement)
+    agreement, inverted = _agreement(upright), _agreement(turned)
     if inverted < agreement + CLEARLY_BETTER:
         return upright, []
     message = (
@@ -158,6 +169,10 @@ def _compare(label: Pulse, pulse: Pulse) -> tuple[tuple[LagEstimate, ...], list[
     )
     measured = {"correlation": agreement, "inverted_correlation": inverted}
     return turned, [Finding("label-inverted", "warning", message, measured)]
+
+
+def _agreement(lags: tuple[LagEstimate, ...]) -> float:
+    return max((lag.correlation for lag in lags if lag.lag_s is not None), default=0.0)
 
 
 def _have_times(video: Video, label: Pulse) -> bool:
