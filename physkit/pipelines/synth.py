@@ -32,6 +32,8 @@ class SynthConfig:
     then completed."""
     subjects: int = 5
     """Number of people."""
+    first_subject: int = 1
+    """Number of the first of them, to make a large set in parts."""
     seconds: float = 30.0
     """Length of each recording in seconds."""
     seed: int = 0
@@ -50,7 +52,7 @@ class SynthConfig:
     def __post_init__(self) -> None:
         if not self.out:
             raise InputError("--out: empty; give a folder")
-        for option in ("subjects", "sessions", "workers"):
+        for option in ("subjects", "first_subject", "sessions", "workers"):
             value = getattr(self, option)
             if value is not None and value < 1:
                 raise InputError(f"--{option} {value}: must be at least 1")
@@ -154,7 +156,7 @@ def _plans(config: SynthConfig, reader: "Reader") -> "list[Plan]":
             height=config.height or reader.layout.height,
             fps=reader.layout.fps,
         )
-        for subject in range(1, config.subjects + 1)
+        for subject in range(config.first_subject, config.first_subject + config.subjects)
         for turn in range(config.sessions)
     ]
 

@@ -49,9 +49,9 @@ class FaceConfig:
     """Whether the person wears glasses."""
     beard: float = 0.0
     """How densely the lower face is covered with hair: 0 to 1."""
-    makeup: float = 0.0
+    makeup_cover: float = 0.0
     """How much of the skin's pulse make-up hides: 0 to 1."""
-    hair_cover: float = 0.0
+    fringe: float = 0.0
     """How far the hair falls over the forehead: 0 to 1."""
 
     def __post_init__(self) -> None:
@@ -133,7 +133,7 @@ def draw_portrait(
     return Portrait(
         rgb=_spread(_reduced(canvas.rgb), _reduced(opacity)),
         opacity=_reduced(opacity),
-        perfusion=_reduced(perfusion * (1.0 - 0.8 * config.makeup * head)),
+        perfusion=_reduced(perfusion * (1.0 - 0.8 * config.makeup_cover * head)),
         skin=_reduced(np.maximum(head * bare, neck) * (1.0 - hair)),
         eyes=eyes,
         closed_eyes=_reduced(closed.rgb)[eyes],
@@ -299,7 +299,7 @@ def _moving_parts(
 def _hair(canvas: Canvas, config: FaceConfig, traits: Traits) -> Float[np.ndarray, "h w"]:
     """Where hair lies over the top and temples."""
     outside = canvas.ellipse((0.0, -0.35), (1.10, 1.16), soft=0.05)
-    lower = traits.hairline + 0.22 * config.hair_cover
+    lower = traits.hairline + 0.22 * config.fringe
     forehead = smoothstep(
         (np.abs(canvas.x - traits.parting) / 0.90) ** 2.8
         + (np.abs(canvas.y - 0.25 - lower) / 1.12) ** 2.8,

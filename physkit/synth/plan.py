@@ -35,10 +35,16 @@ class Plan:
 
     @property
     def conditions(self) -> dict[str, Condition]:
-        """Every dial, what was drawn, and where it came from."""
+        """Every dial, what it means in a data set's terms, and where it came from."""
+        dials = self.dials
         return {
-            **self.dials.flat(),
+            **dials.flat(),
             **self.combination,
+            "skin_color": round(dials.skin.fitzpatrick),
+            "glasser": dials.face.glasses,
+            "makeup": dials.face.makeup_cover > 0,
+            "hair_cover": dials.face.fringe > 0,
+            "exercise": dials.pulse.recovery_bpm > 0,
             "preset": self.preset,
             "seed": self.seed,
             "subject_number": self.subject,
@@ -81,6 +87,10 @@ class Plan:
         )
 
 
+GOLDEN = 0.5 * (5**0.5 - 1)
+"""Steps of this share of a circle never meet, and fill it evenly however many there are."""
+
+
 def plan_recording(
     preset: str,
     *,
@@ -109,6 +119,7 @@ def plan_recording(
         raise InputError(f"{layout}: a person has {found.n_combinations} sessions, not {turn + 1}")
     drawn = found.draw(
         combination,
+        place=_place(seed, subject, turn, found.n_combinations),
         person=Streams(seed, subject),
         session=Streams(seed, subject, session),
     )
@@ -122,3 +133,14 @@ def plan_recording(
         dials=Dials().turned({**drawn, **camera}),
         duration_s=duration_s,
     )
+
+
+def _place(seed: int, subject: int, turn: int, n_combinations: int) -> float:
+    """Where a recording stands among the graded ones, 0 to 1.
+
+    Recordings of the same conditions follow each other in it, and sittings of a person do not
+    repeat it.
+    """
+    start = float(Streams(seed).of("grade").uniform())
+    rounds, condition = divmod(subject - 1 + turn, n_combinations)
+    return (start + GOLDEN * (rounds + 7 * turn) + condition / n_combinations) % 1.0

@@ -36,6 +36,21 @@ class LogUniform:
 
 
 @dataclass(frozen=True)
+class Graded:
+    """A value between two that goes evenly over its logarithm as recordings go by.
+
+    However few recordings there are, some are easy and some are hard.
+    """
+
+    low: float
+    high: float
+
+    def at(self, place: float) -> float:
+        """The value at a place in the order, 0 to 1."""
+        return float(self.low * (self.high / self.low) ** place)
+
+
+@dataclass(frozen=True)
 class Choice:
     """One of several values, evenly."""
 
@@ -92,9 +107,14 @@ class Preset:
         return dict(reversed(list(chosen.items())))
 
     def draw(
-        self, combination: Mapping[str, str], *, person: Streams, session: Streams
+        self,
+        combination: Mapping[str, str],
+        *,
+        person: Streams,
+        session: Streams,
+        place: float,
     ) -> dict[str, Any]:
-        """Dials of one recording by flat name."""
+        """Dials of one recording by flat name; `place` is that of its graded ones, 0 to 1."""
         settings = [(dial, value, person) for dial, value in self.person.items()]
         settings += [(dial, value, session) for dial, value in self.session.items()]
         for column, value in combination.items():
@@ -102,9 +122,17 @@ class Preset:
             settings += [(dial, setting, session) for dial, setting in dials.items()]
         # A later setting of a dial holds; each has a stream of its own.
         return {
-            dial: value.draw(streams.of(f"dial {dial}")) if hasattr(value, "draw") else value
-            for dial, value, streams in settings
+            dial: _drawn(setting, streams.of(f"dial {dial}"), place)
+            for dial, setting, streams in settings
         }
+
+
+def _drawn(setting: Setting, rng: np.random.Generator, place: float) -> Any:
+    if isinstance(setting, Graded):
+        return setting.at(place)
+    if isinstance(setting, Uniform | LogUniform | Choice | Chance):
+        return setting.draw(rng)
+    return setting
 
 
 def find_preset(name: str) -> Preset:
@@ -151,18 +179,30 @@ CLEAN = Preset(
 
 UBFC = Preset(
     person={**PERSON, "fitzpatrick": Uniform(1.0, 4.0)},
-    session={**SESSION, "heart_rate_bpm": Uniform(65.0, 125.0)},
+    session={
+        **SESSION,
+        "heart_rate_bpm": Uniform(65.0, 125.0),
+        "finger_lag_s": Uniform(0.0, 0.05),
+        "sway": Graded(0.015, 0.16),
+        "sway_high_hz": Uniform(1.6, 2.4),
+    },
 )
 
 PURE = Preset(
     person={**PERSON, "fitzpatrick": Uniform(1.0, 3.0)},
-    session={**SESSION, "heart_rate_bpm": Uniform(45.0, 110.0)},
+    session={
+        **SESSION,
+        "heart_rate_bpm": LogUniform(54.0, 112.0),
+        "finger_lag_s": Uniform(0.0, 0.05),
+        "sway": LogUniform(0.01, 0.05),
+        "sway_high_hz": Uniform(0.5, 1.5),
+    },
     axes={
         "task": {
             "steady": {},
-            "talking": {"talking": 1.0, "talk_nod_deg": 3.0},
+            "talking": {"talking": 1.0, "talk_nod_deg": 2.5},
             "slow translation": {"travel": 0.9, "travel_speed": 0.35},
-            "fast translation": {"travel": 0.9, "travel_speed": 0.7},
+            "fast translation": {"travel": 0.9, "travel_speed": 0.6},
             "small rotation": {"look_deg": 15.0},
             "medium rotation": {"look_deg": 26.0},
         }
@@ -172,10 +212,21 @@ PURE = Preset(
 
 MMPD = Preset(
     person={**PERSON, "fitzpatrick": Choice((3.0, 4.0, 5.0, 6.0))},
-    session={**SESSION, "heart_rate_bpm": Uniform(58.0, 110.0)},
+    session={
+        **SESSION,
+        "heart_rate_bpm": Uniform(58.0, 110.0),
+        "finger_lag_s": Uniform(0.0, 0.05),
+        "recovery_bpm": Chance(0.2, Uniform(10.0, 30.0)),
+        "face_size": Uniform(0.24, 0.30),
+        "makeup_cover": Chance(0.15, Uniform(0.1, 0.5)),
+        "fringe": Chance(0.2, Uniform(0.3, 1.0)),
+        "noise": 0.01,
+        "compression": "h264",
+        "quality": Choice((33, 34, 35)),
+    },
     axes={
         "light": {
-            "LED-low": {"level": 0.35, "temperature_k": 4500.0},
+            "LED-low": {"level": 0.4, "temperature_k": 4500.0, "noise": 0.02},
             "LED-high": {"temperature_k": 4500.0},
             "Incandescent": {"temperature_k": 2900.0},
             "Nature": {"temperature_k": 6500.0},
@@ -185,7 +236,7 @@ MMPD = Preset(
             "Rotation": {"look_deg": 22.0},
             "Talking": {"talking": 1.0, "talk_nod_deg": 3.0},
             "Walking": {"bounce": 0.12, "step_nod_deg": 2.0},
-            "Watching Videos": {"screen": 0.2},
+            "Watching Videos": {"screen": 0.012},
         },
     },
 )

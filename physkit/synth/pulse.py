@@ -18,6 +18,8 @@ FOOT_S = 0.045
 """A systolic wave has risen visibly this long after its log-normal start, at 60 bpm."""
 REACH_S = 6.0
 """A beat's waves are over this long after it."""
+RECOVERY_ROUNDS = 4
+"""When a beat comes and how fast the heart was depend on each other; so many rounds settle it."""
 RATE_LIMITS_BPM = (20.0, 250.0)
 """Slower and faster hearts do not keep anyone alive."""
 
@@ -92,10 +94,13 @@ def draw_heartbeats(
     breathing = np.sin(2 * np.pi * breath_hz * regular_s + breath_phase)
     wander = slow_drift(regular_s, low_hz=0.04, high_hz=0.12, rng=rng)
     change = config.sinus_arrhythmia * breathing + config.variability * wander
-    above = config.recovery_bpm * np.exp(-np.maximum(regular_s, 0.0) / config.recovery_s)
-    excited = config.heart_rate_bpm / (config.heart_rate_bpm + above)
-    intervals_s = mean_s * excited * np.clip(1.0 + change, 0.5, 2.0)
-    feet_s = regular_s[0] + np.concatenate([[0.0], np.cumsum(intervals_s[:-1])])
+    feet_s = regular_s
+    for _ in range(RECOVERY_ROUNDS):
+        above = config.recovery_bpm * np.exp(-np.maximum(feet_s, 0.0) / config.recovery_s)
+        excited = config.heart_rate_bpm / (config.heart_rate_bpm + above)
+        intervals_s = mean_s * excited * np.clip(1.0 + change, 0.5, 2.0)
+        passed_s = np.concatenate([[0.0], np.cumsum(intervals_s[:-1])])
+        feet_s = regular_s[n_lead] + passed_s - passed_s[n_lead]
     return Heartbeats(feet_s, intervals_s, breath_phase)
 
 

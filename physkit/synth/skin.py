@@ -34,7 +34,7 @@ class SkinConfig:
     """How patchy the perfusion is, from 0 (even) to 1."""
     delay_spread_s: float = 0.02
     """Time in seconds by which the pulse comes later at the chin than at the forehead."""
-    smoothing_s: float = 0.02
+    smoothing_s: float = 0.04
     """Width in seconds by which small vessels smooth the pulse on its way into the skin."""
 
     def __post_init__(self) -> None:
