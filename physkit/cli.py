@@ -238,7 +238,7 @@ def _with_values(config_class: type, words: list[str]) -> list[str]:
     """The words, with `--flag` of a yes-or-no option standing for `--flag=true`."""
     fields = dataclasses.fields(config_class)
     flags = {f"--{field.name}" for field in fields if field.type in (bool, "bool")}
-    following = [*words[1:], ""]
+    following = [*words, ""][1:]
     return [
         f"{word}=true" if word in flags and after.lower() not in ("true", "false") else word
         for word, after in zip(words, following, strict=True)
