@@ -4,66 +4,14 @@ Everything is constant over a window: what changed within it would drown the pul
 """
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from physkit.core.errors import InputError
+from physkit.data.window_config import AugmentConfig, TimeScaleConfig
 from physkit.data.window_forms import WHITE
-
-
-@dataclass(frozen=True)
-class TimeScaleConfig:
-    """Windows played faster or slower, so that every heart rate is seen often enough."""
-
-    share: float = 0.3 / 1.3
-    """Share of windows that are scaled; 0.3 / 1.3 extends a training set by 30 %."""
-    low_bpm: float = 30.0
-    """Slowest heart rate aimed at."""
-    high_bpm: float = 180.0
-    """Fastest heart rate aimed at."""
-    max_factor: float = 2.5
-    """Most that time is sped up or slowed down: from 72 bpm, 30 and 180 are that far."""
-
-    def __post_init__(self) -> None:
-        check_share("share", self.share)
-        if not 0 < self.low_bpm < self.high_bpm < math.inf:
-            raise InputError(
-                f"time_scale: {self.low_bpm} to {self.high_bpm} bpm is no range of heart rates; "
-                "let low_bpm be above 0 and under high_bpm"
-            )
-        if not 1 <= self.max_factor < math.inf:
-            raise InputError(f"time_scale: max_factor is {self.max_factor}; give 1 or more")
-
-
-@dataclass(frozen=True)
-class AugmentConfig:
-    """How much windows are varied; the defaults of what the frames look like are mild."""
-
-    time_scale: TimeScaleConfig = field(default_factory=TimeScaleConfig)
-    """Time scaling."""
-    flip: float = 0.5
-    """Share of windows that are mirrored left to right."""
-    brightness: float = 0.2
-    """Most by which the logarithm of the grey levels is moved, either way: 0.2 is 18 % darker to
-    22 % brighter. A gain leaves the pulse's relative strength as it is; under a gamma of 2.2 it is
-    a gain of light to the power of 2.2. What exceeds white is clipped, as a camera does."""
-    colour_temperature: float = 0.1
-    """Most by which the logarithm of red is raised and that of blue lowered, or the reverse: 0.1 is
-    10 % redder and 10 % less blue."""
-    crop: float = 0.1
-    """Largest share of the crop's side that is cut off; what is left lies anywhere in the crop, to
-    a fraction of a pixel, and is enlarged to the full side. Nothing outside of it is made up."""
-
-    def __post_init__(self) -> None:
-        check_share("flip", self.flip)
-        for name in ("brightness", "colour_temperature"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise InputError(f"augment: {name} is {getattr(self, name)}; give 0 to 1")
-        if not 0 <= self.crop <= 0.5:
-            raise InputError(f"augment: crop is {self.crop}; give 0 to 0.5")
 
 
 @dataclass(frozen=True)
@@ -125,12 +73,6 @@ def time_scale(
     if not (math.isfinite(heart_rate_bpm) and low_bpm < high_bpm):
         return 1.0
     return (low_bpm + place * (high_bpm - low_bpm)) / heart_rate_bpm
-
-
-def check_share(name: str, value: float) -> None:
-    """Raises InputError unless `value` is a share."""
-    if not 0 <= value <= 1:
-        raise InputError(f"augment: {name} is {value}; give a share from 0 to 1")
 
 
 def _cut_out(frames: Float32[np.ndarray, "t h w 3"], look: Look) -> Float32[np.ndarray, "t h w 3"]:

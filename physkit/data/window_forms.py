@@ -5,13 +5,11 @@ statistics here, let one window be the whole recording. Liu et al. 2023.
 """
 
 import math
-from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Float32, UInt8
 
-FrameForm = Literal["raw", "uint8", "standardised", "diff"]
-LabelForm = Literal["raw", "standardised", "diff"]
+from physkit.data.window_config import FrameForm, LabelForm
 
 WHITE = 255.0
 DARK = 1e-7

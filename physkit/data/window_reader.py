@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int, UInt8
@@ -10,10 +9,9 @@ from jaxtyping import Float32, Float64, Int, UInt8
 from physkit.core.errors import InputError
 from physkit.data.augment import Look, apply_look
 from physkit.data.stretches import Stretch
-from physkit.data.window_forms import FrameForm, LabelForm, frames_in_form, label_in_form
+from physkit.data.window_config import ContentConfig, LabelForm
+from physkit.data.window_forms import frames_in_form, label_in_form
 from physkit.data.window_source import OpenRecording, OpenRecordings, UsableRecording
-
-FrameClock = Literal["native", "nearest", "linear"]
 
 LATE_S = 0.02
 """How long after the last frame a window on a uniform clock may end; that frame is held. So 1600
@@ -22,39 +20,6 @@ ROUNDING_S = 1e-6
 """Times closer than this are equal."""
 ON_FRAME = 1e-3
 """Moments nearer to a frame than this share of an interval are that frame's."""
-
-
-@dataclass(frozen=True)
-class ContentConfig:
-    """On which clock a window's frames lie, and in which form they and the label are."""
-
-    clock: FrameClock = "native"
-    """native: frames at their own times, nothing resampled. nearest: the frame nearest to each
-    moment of a uniform clock. linear: between the two frames around it; smooths noise a little. The
-    label is taken at the times of the window's clock by a spline, whichever it is."""
-    fps: float | None = None
-    """Rate of the uniform clock in Hz; None for native."""
-    form: FrameForm = "raw"
-    """raw: float32 in [0, 1]. uint8: as stored, 0 to 255. standardised: zero mean and unit standard
-    deviation. diff: normalised differences of neighbouring frames over their standard deviation."""
-    label_form: LabelForm | None = None
-    """raw, standardised or diff; None means diff beside diff frames and standardised beside all
-    others."""
-
-    def __post_init__(self) -> None:
-        if self.clock == "native" and self.fps is not None:
-            raise InputError(
-                f"content: fps {self.fps} needs a uniform clock; set clock to nearest or linear"
-            )
-        if self.clock != "native" and not (self.fps and 0 < self.fps < math.inf):
-            raise InputError(
-                f"content: the {self.clock} clock needs a rate, not {self.fps}; "
-                "give frames a second as fps"
-            )
-
-    def rate(self, recording: UsableRecording) -> float:
-        """Frames a second of that recording's windows."""
-        return self.fps or recording.fps
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,11 +74,21 @@ class WindowReader:
         self.content = content
         self._recordings = OpenRecordings(fps=content.fps)
 
+    def rate(self, recording: UsableRecording) -> float:
+        """Frames a second of that recording's windows."""
+        return self.content.fps or recording.fps
+
     def room(self, stretch: Stretch) -> int:
         """Frames of the longest window that fits into a stretch."""
         if self.content.fps is None:
             return stretch.n_frames
         return math.floor((stretch.duration_s + LATE_S) * self.content.fps) + 1
+
+    def spare_s(self, stretch: Stretch, *, n_frames: int) -> float:
+        """Time in a stretch with room from the first to about the last start of such windows."""
+        if self.content.fps is None:
+            return stretch.duration_s * (stretch.n_frames - n_frames) / max(stretch.n_frames - 1, 1)
+        return stretch.duration_s + LATE_S - (n_frames - 1) / self.content.fps
 
     def starts(
         self,
@@ -236,7 +211,7 @@ class WindowReader:
     def _dt_s(
         self, opened: OpenRecording, place: Place, clock_s: Float64[np.ndarray, "t"]
     ) -> Float32[np.ndarray, "t"]:
-        before_s = 1 / self.content.rate(place.recording)
+        before_s = 1 / self.rate(place.recording)
         if self.content.fps is None and place.start > 0:
             before_s = float(clock_s[0] - opened.timestamps_s[place.start - 1])
         return np.diff(clock_s, prepend=clock_s[0] - before_s).astype(np.float32)

@@ -12,23 +12,13 @@ from physkit.core.errors import InputError
 from physkit.data.label_clock import LabelClock, clean_label, label_for_rate, label_runs
 from physkit.data.store import Store, StoredRecording, open_store
 from physkit.data.stretches import Stretch, find_stretches
+from physkit.data.window_config import WindowSource
 from physkit.signal.resample import median_fps
 
 CACHE_BYTES = 64 << 20
 """Memory for times and labels of open recordings in each process; about 700 minutes' worth."""
 HANDLE_BYTES = 1 << 15
 """What an open recording costs beside its arrays."""
-
-
-@dataclass(frozen=True)
-class WindowSource:
-    """A store, or some people of it."""
-
-    store: str
-    """Path or fsspec address of the store."""
-    subjects: tuple[str, ...] | None = None
-    """The people whose recordings are used; None means everyone. Those that the store lacks are
-    reported, not fatal."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +36,7 @@ class UsableRecording:
     fps: float
     """Its frame rate in Hz, by the median interval."""
     stretches: tuple[Stretch, ...]
-    """Its unbroken stretches; may be none."""
+    """Its unbroken stretches of two frames or more; may be none."""
 
     @property
     def place(self) -> str:
@@ -118,13 +108,14 @@ def _usable(store: str, stored: StoredRecording) -> UsableRecording:
     if not (np.isfinite(timestamps_s).all() and (np.diff(timestamps_s) > 0).all()):
         raise InputError(f"{stored.place}: the frames' times do not increase; see physkit audit")
     runs = label_runs(clean_label(stored.pulse, place=stored.place))
+    stretches = find_stretches(timestamps_s, stored.segments, runs)
     return UsableRecording(
         store=store,
         name=stored.name,
         dataset=stored.dataset,
         subject=stored.subject,
         fps=median_fps(timestamps_s),
-        stretches=find_stretches(timestamps_s, stored.segments, runs),
+        stretches=tuple(stretch for stretch in stretches if stretch.n_frames > 1),
     )
 
 

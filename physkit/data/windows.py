@@ -6,65 +6,25 @@ Both read by time, straight from the chunks on disk, and can be handed to worker
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from physkit.core.errors import InputError
-from physkit.data.augment import AugmentConfig, draw_look, time_scale
+from physkit.data.augment import draw_look, time_scale
 from physkit.data.stretches import Stretch
-from physkit.data.window_reader import ROUNDING_S, ContentConfig, Place, Window, WindowReader
-from physkit.data.window_source import UsableRecording, WindowSource, WindowTable, window_table
+from physkit.data.window_config import (
+    AugmentConfig,
+    RandomWindowsConfig,
+    SlidingWindowsConfig,
+    WindowSource,
+)
+from physkit.data.window_reader import ROUNDING_S, Place, Window, WindowReader
+from physkit.data.window_source import UsableRecording, WindowTable, window_table
 
 SHORTEST_S = 2.0
 """A whole stretch shorter than this, a beat at 30 bpm, is no recording to evaluate."""
-
-
-@dataclass(frozen=True)
-class RandomWindowsConfig:
-    """Which windows are drawn, and what is done to them."""
-
-    n_frames: int = 160
-    """Frames in every window."""
-    windows_per_epoch: int | None = None
-    """Windows in an epoch; None means as many as the recordings have room for side by side."""
-    weighting: Literal["duration", "equal"] = "duration"
-    """duration: every usable second is drawn equally often. equal: every recording is."""
-    seed: int = 0
-    """Decides all draws; 0 or above."""
-    content: ContentConfig = field(default_factory=ContentConfig)
-    """Clock and form."""
-    augment: AugmentConfig | None = None
-    """Random variation; None means none."""
-
-    def __post_init__(self) -> None:
-        _check_positive("n_frames", self.n_frames)
-        if self.windows_per_epoch is not None:
-            _check_positive("windows_per_epoch", self.windows_per_epoch)
-        if self.seed < 0:
-            raise InputError(f"windows: seed is {self.seed}; give 0 or above")
-
-
-@dataclass(frozen=True)
-class SlidingWindowsConfig:
-    """Which windows are listed."""
-
-    window_s: float | None = None
-    """Length of a window in seconds, to the nearest frame; None means each unbroken stretch whole,
-    which is the whole recording unless the face or the label was lost."""
-    step_s: float | None = None
-    """Seconds from one window's start to the next; None means the length of a window."""
-    content: ContentConfig = field(default_factory=ContentConfig)
-    """Clock and form."""
-
-    def __post_init__(self) -> None:
-        if self.window_s is not None:
-            _check_positive("window_s", self.window_s)
-        if self.step_s is not None:
-            _check_positive("step_s", self.step_s)
-            if self.window_s is None:
-                raise InputError(f"windows: step_s {self.step_s} needs a window_s; set both")
 
 
 class RandomWindows:
@@ -83,15 +43,14 @@ class RandomWindows:
         roomy, short = _with_room(self.table, self._reader, lambda _: config.n_frames)
         self._stretches = roomy
         self._ends = np.cumsum(_weights(roomy, config.weighting))
+        room = sum(self._reader.room(stretch) // config.n_frames for _, stretch in roomy)
+        self._n_windows = config.windows_per_epoch or room
         self.left_out = (*self.table.left_out, *short)
         """What is not drawn from, and why; one sentence each."""
 
     def __len__(self) -> int:
         """Windows in an epoch."""
-        if self.config.windows_per_epoch is not None:
-            return self.config.windows_per_epoch
-        room = (self._reader.room(stretch) for _, stretch in self._stretches)
-        return sum(frames // self.config.n_frames for frames in room)
+        return self._n_windows
 
     def __getitem__(self, index: int) -> Window:
         if index < 0:
@@ -195,7 +154,7 @@ class SlidingWindows:
     def _n_frames(self, recording: UsableRecording) -> int:
         """Frames of that recording's windows; of whole stretches, the fewest."""
         window_s = SHORTEST_S if self.config.window_s is None else self.config.window_s
-        return max(1, round(window_s * self.config.content.rate(recording)))
+        return max(1, round(window_s * self._reader.rate(recording)))
 
     def _slots(self, recording: UsableRecording, stretch: Stretch) -> Iterator[Slot]:
         if self.config.window_s is None:
@@ -203,7 +162,7 @@ class SlidingWindows:
             return
         n_frames = self._n_frames(recording)
         step_s = self.config.step_s or self.config.window_s
-        spare_s = (self._reader.room(stretch) - n_frames) / self.config.content.rate(recording)
+        spare_s = self._reader.spare_s(stretch, n_frames=n_frames)
         for number in range(math.floor(spare_s / step_s + ROUNDING_S) + 1):
             yield Slot(recording, stretch, stretch.start_s + number * step_s, n_frames)
 
@@ -220,11 +179,14 @@ def _with_room(
     roomy: list[tuple[UsableRecording, Stretch]] = []
     short: dict[str, float] = {}
     for recording in table.recordings:
+        if not recording.stretches:
+            short[f"{recording.place}: no two frames with both a face and a label"] = 0.0
+            continue
         asked = n_frames(recording)
         found = [stretch for stretch in recording.stretches if reader.room(stretch) >= asked]
         roomy += [(recording, stretch) for stretch in found]
         if not found:
-            longest = max((reader.room(stretch) for stretch in recording.stretches), default=0)
+            longest = max(reader.room(stretch) for stretch in recording.stretches)
             problem = f"at most {longest} frames in a row, and a window has {asked}"
             short[f"{recording.place}: {problem}"] = longest / asked
     if not roomy:
@@ -243,8 +205,3 @@ def _weights(
     for recording, stretch in stretches:
         total[recording.place] += stretch.n_frames
     return [stretch.n_frames / total[recording.place] for recording, stretch in stretches]
-
-
-def _check_positive(name: str, value: float) -> None:
-    if not 0 < value < math.inf:
-        raise InputError(f"windows: {name} is {value}; give a number above 0")

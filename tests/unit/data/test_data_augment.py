@@ -11,22 +11,17 @@ from scipy.ndimage import map_coordinates
 from window_stores import numbers, sine, write_recording, write_steady
 
 from physkit.core.errors import InputError
-from physkit.data.augment import (
+from physkit.data.augment import Look, apply_look, draw_look, time_scale
+from physkit.data.window_config import (
     AugmentConfig,
-    Look,
-    TimeScaleConfig,
-    apply_look,
-    draw_look,
-    time_scale,
-)
-from physkit.data.window_reader import ContentConfig, FrameClock
-from physkit.data.window_source import WindowSource
-from physkit.data.windows import (
-    RandomWindows,
+    ContentConfig,
+    FrameClock,
     RandomWindowsConfig,
-    SlidingWindows,
     SlidingWindowsConfig,
+    TimeScaleConfig,
+    WindowSource,
 )
+from physkit.data.windows import RandomWindows, SlidingWindows
 
 STILL = Look(flipped=False, gains=(1.0, 1.0, 1.0), left=0.0, top=0.0, side=1.0)
 ALWAYS = AugmentConfig(time_scale=TimeScaleConfig(share=1.0))

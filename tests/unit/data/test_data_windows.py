@@ -16,16 +16,17 @@ from window_stores import numbered, numbers, sine, write_recording, write_steady
 
 from physkit.core.errors import InputError
 from physkit.data import window_source
-from physkit.data.augment import AugmentConfig
 from physkit.data.store import NO_SEGMENT, open_store
-from physkit.data.window_reader import ContentConfig, Window
-from physkit.data.window_source import WindowSource
-from physkit.data.windows import (
-    RandomWindows,
+from physkit.data.store_writer import create_store
+from physkit.data.window_config import (
+    AugmentConfig,
+    ContentConfig,
     RandomWindowsConfig,
-    SlidingWindows,
     SlidingWindowsConfig,
+    WindowSource,
 )
+from physkit.data.window_reader import Window
+from physkit.data.windows import RandomWindows, SlidingWindows
 
 RAW_LABEL = ContentConfig(form="uint8", label_form="raw")
 SHORT = RandomWindowsConfig(n_frames=40, windows_per_epoch=12, content=RAW_LABEL)
@@ -319,6 +320,56 @@ def test_jitter_does_not_push_the_last_window_off_the_end(tmp_path: Path) -> Non
         np.testing.assert_allclose(window.dt_s[1:], np.diff(window.timestamps_s), rtol=1e-5)
 
 
+def test_windows_reach_the_end_of_a_recording_that_drops_frames(tmp_path: Path) -> None:
+    times_s = np.cumsum(np.tile([0.02, 0.02, 0.1], 100)) - 0.02
+    label_times_s = np.arange(0, times_s[-1], 1 / 60)
+    write_recording(
+        tmp_path / "a.zarr",
+        frames=numbered(300),
+        times_s=times_s,
+        label=sine(70)(label_times_s),
+        label_times_s=label_times_s,
+    )
+    config = SlidingWindowsConfig(window_s=1.0, content=RAW_LABEL)
+    windows = list(sliding_windows(tmp_path / "a.zarr", config))
+    ends_s = np.array([window.timestamps_s[-1] for window in windows])
+    assert ends_s[-1] > times_s[-1] - 1.2
+    assert np.abs(np.diff([window.start_s for window in windows]) - 1).max() < 0.11
+
+
+def test_a_recording_without_a_face_is_left_out_by_name(tmp_path: Path) -> None:
+    store, times_s = tmp_path / "a.zarr", np.arange(90) / 30
+    for name, segments in (("none", np.full(90, NO_SEGMENT)), ("all", np.zeros(90, int))):
+        write_recording(
+            store,
+            name,
+            frames=numbered(90),
+            times_s=times_s,
+            label=sine(70)(times_s),
+            label_times_s=times_s,
+            segments=segments,
+        )
+    expected = (f"{store}/none: no two frames with both a face and a label",)
+    assert random_windows(store).left_out == expected
+    windows = sliding_windows(store, SlidingWindowsConfig())
+    assert windows.left_out == expected
+    assert [window.recording for window in windows] == ["all"]
+
+
+@pytest.mark.parametrize("n_frames", [1, 2])
+def test_a_recording_of_a_frame_or_two_has_no_windows(n_frames: int, tmp_path: Path) -> None:
+    label_times_s = np.arange(30) / 30
+    write_recording(
+        tmp_path / "a.zarr",
+        frames=numbered(n_frames),
+        times_s=np.arange(n_frames) / 30,
+        label=sine(70)(label_times_s),
+        label_times_s=label_times_s,
+    )
+    with pytest.raises(InputError, match=r"a\.zarr/s1_1: "):
+        sliding_windows(tmp_path / "a.zarr", SlidingWindowsConfig())
+
+
 def test_only_the_chunks_of_a_window_are_read(tmp_path: Path) -> None:
     write_steady(tmp_path / "a.zarr", n_frames=600, size_px=4)
     chunks = sorted((tmp_path / "a.zarr/s1_1/frames").rglob("c/*/0/0/0"))
@@ -395,8 +446,6 @@ def test_stores_of_different_crops_do_not_mix(steady: Path, tmp_path: Path) -> N
 
 
 def test_a_store_without_recordings_is_refused(tmp_path: Path) -> None:
-    from physkit.data.store_writer import create_store
-
     create_store(tmp_path / "a.zarr", dataset="test")
     with pytest.raises(InputError, match=r"a\.zarr: holds no recordings"):
         random_windows(tmp_path / "a.zarr")
