@@ -7,7 +7,7 @@ setup(
     package_dir={"physkit.checkpoints": "checkpoints"},
     package_data={
         "physkit.checkpoints": ["*.toml", "*.safetensors"],
-        "physkit.data": ["folds/*.toml"],
+        "physkit.data.folds": ["*.toml"],
         "physkit.data.readers": ["*.txt"],
     },
 )

@@ -142,4 +142,4 @@ def _lot(seed: int, subject: str, *, fold: int | None = None) -> bytes:
 
 
 def _folder() -> Traversable:
-    return resources.files("physkit.data") / "folds"
+    return resources.files("physkit.data.folds")

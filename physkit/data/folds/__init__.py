@@ -1,0 +1,1 @@
+"""Shipped splits, one file each: see `physkit.data.splits`."""
