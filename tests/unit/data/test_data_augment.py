@@ -8,6 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.ndimage import map_coordinates
+from stores import add_recording
 from window_stores import numbers, sine, write_recording, write_steady
 
 from physkit.core.errors import InputError
@@ -16,6 +17,7 @@ from physkit.data.window_config import (
     AugmentConfig,
     ContentConfig,
     FrameClock,
+    FrameForm,
     RandomWindowsConfig,
     SlidingWindowsConfig,
     TimeScaleConfig,
@@ -82,6 +84,21 @@ def test_scaled_heart_rates_cover_the_range_evenly(tmp_path: Path) -> None:
     assert rates.max() < 183
     counts, _ = np.histogram(rates, bins=[30, 60, 90, 120, 150, 180])
     assert counts.min() > 15
+
+
+@pytest.mark.parametrize("form", ["raw", "diff"])
+def test_the_pulse_in_augmented_frames_is_that_of_the_label(
+    form: FrameForm, tmp_path: Path
+) -> None:
+    add_recording(
+        tmp_path / "a.zarr", "s1_1", subject="s1", rate_bpm=80.0, n_frames=900, size_px=12
+    )
+    windows = windows_of(tmp_path / "a.zarr", ALWAYS, content=ContentConfig(form=form))
+    for index in range(10):
+        window = windows[index]
+        blood = -window.frames[:-1, :, :, 1].mean(axis=(1, 2))  # blood darkens the skin
+        assert np.corrcoef(blood, window.pulse[:-1])[0, 1] > 0.9
+        assert window.heart_rate_bpm == pytest.approx(80 * window.time_scale, rel=0.02)
 
 
 @given(
