@@ -87,13 +87,10 @@ def test_scaled_heart_rates_cover_the_range_evenly(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("form", ["raw", "diff"])
-def test_the_pulse_in_augmented_frames_is_that_of_the_label(
-    form: FrameForm, tmp_path: Path
-) -> None:
-    add_recording(
-        tmp_path / "a.zarr", "s1_1", subject="s1", rate_bpm=80.0, n_frames=900, size_px=12
-    )
-    windows = windows_of(tmp_path / "a.zarr", ALWAYS, content=ContentConfig(form=form))
+def test_augmented_frames_beat_with_their_label(form: FrameForm, tmp_path: Path) -> None:
+    store = tmp_path / "a.zarr"
+    add_recording(store, "s1_1", subject="s1", rate_bpm=80.0, n_frames=900)
+    windows = windows_of(store, ALWAYS, content=ContentConfig(form=form))
     for index in range(10):
         window = windows[index]
         blood = -window.frames[:-1, :, :, 1].mean(axis=(1, 2))  # blood darkens the skin
