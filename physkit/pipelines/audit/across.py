@@ -11,6 +11,7 @@ import numpy as np
 import xxhash
 from jaxtyping import Float
 
+from physkit.core.errors import InputError
 from physkit.data.checks import check_rate
 from physkit.data.findings import Finding
 from physkit.data.recording import Recording
@@ -133,8 +134,8 @@ def find_same_contents(audited: Sequence[Audited]) -> list[Copies]:
 
 def find_same_files(recordings: Sequence[Recording]) -> list[Copies]:
     """Recordings with a file, or a folder of them, that is byte for byte another one's."""
-    entries = [_Entry(recording, file) for recording in recordings for file in recording.files]
-    readable = [entry for entry in entries if entry.n_bytes >= MIN_FILE_BYTES]
+    entries = [_entry(recording, file) for recording in recordings for file in recording.files]
+    readable = [entry for entry in entries if entry and entry.n_bytes >= MIN_FILE_BYTES]
     shared: dict[tuple[str, str], list[str]] = defaultdict(list)
     # what differs in size is read by nobody, what differs at a glance not to its end
     for same_size in _groups(readable, lambda entry: entry.sizes):
@@ -177,10 +178,21 @@ class _Entry:
     def digest(self, *, whole: bool) -> str:
         """Checksum of the contents, or of three samples of them."""
         hasher = xxhash.xxh3_128()
-        for path in self.paths if whole else self.paths[:: max(len(self.paths) // 3, 1)]:
-            for block in _blocks(path, whole=whole):
-                hasher.update(block)
+        try:
+            for path in self.paths if whole else self.paths[:: max(len(self.paths) // 3, 1)]:
+                for block in _blocks(path, whole=whole):
+                    hasher.update(block)
+        except OSError:
+            return f"{self.recording}/{self.file}"  # unreadable: told elsewhere, and like no other
         return hasher.hexdigest()
+
+
+def _entry(recording: Recording, file: str) -> _Entry | None:
+    """A file of a recording; None where it leads elsewhere or cannot be listed."""
+    try:
+        return _Entry(recording, file)
+    except (InputError, OSError):
+        return None
 
 
 def _blocks(path: Path, *, whole: bool) -> Iterator[bytes]:
