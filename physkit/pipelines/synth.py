@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -217,7 +216,9 @@ def _write_all(
     from concurrent.futures import ProcessPoolExecutor, as_completed
     from concurrent.futures.process import BrokenProcessPool
 
-    workers = min(config.workers or len(os.sched_getaffinity(0)), len(plans))
+    from physkit.pipelines.prepare.memory import n_cores
+
+    workers = min(config.workers or n_cores(), len(plans))
     if workers <= 1:
         for plan in plans:
             yield plan, write_recording(root, config.layout, plan)

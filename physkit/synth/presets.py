@@ -16,7 +16,9 @@ class Uniform:
     """Any value between two, evenly."""
 
     low: float
+    """Least value."""
     high: float
+    """Largest value."""
 
     def draw(self, rng: np.random.Generator) -> float:
         """One value."""
@@ -28,7 +30,9 @@ class LogUniform:
     """Any value between two, evenly over its logarithm."""
 
     low: float
+    """Least value."""
     high: float
+    """Largest value."""
 
     def draw(self, rng: np.random.Generator) -> float:
         """One value."""
@@ -43,7 +47,9 @@ class Graded:
     """
 
     low: float
+    """Least value."""
     high: float
+    """Largest value."""
 
     def at(self, place: float) -> float:
         """The value at a place in the order, 0 to 1."""
@@ -55,6 +61,7 @@ class Choice:
     """One of several values, evenly."""
 
     values: tuple[Any, ...]
+    """Those to choose from."""
 
     def draw(self, rng: np.random.Generator) -> Any:
         """One value."""
@@ -66,8 +73,11 @@ class Chance:
     """A distribution that comes into play at times only."""
 
     share: float
+    """How often, 0 to 1."""
     then: Uniform | LogUniform
+    """What is drawn then."""
     otherwise: float = 0.0
+    """The value at all other times."""
 
     def draw(self, rng: np.random.Generator) -> float:
         """One value."""
@@ -183,7 +193,7 @@ UBFC = Preset(
         **SESSION,
         "heart_rate_bpm": Uniform(65.0, 125.0),
         "finger_lag_s": Uniform(0.0, 0.05),
-        "sway": Graded(0.015, 0.16),
+        "sway": Graded(0.015, 0.14),
         "sway_high_hz": Uniform(1.6, 2.4),
     },
 )
@@ -196,13 +206,15 @@ PURE = Preset(
         "finger_lag_s": Uniform(0.0, 0.05),
         "sway": LogUniform(0.01, 0.05),
         "sway_high_hz": Uniform(0.5, 1.5),
+        "jitter_s": 0.001,
+        "dropped": Choice((0.0, 0.0, 0.004)),
     },
     axes={
         "task": {
             "steady": {},
-            "talking": {"talking": 1.0, "talk_nod_deg": 2.5},
-            "slow translation": {"travel": 0.9, "travel_speed": 0.35},
-            "fast translation": {"travel": 0.9, "travel_speed": 0.6},
+            "talking": {"talking": 1.0, "talk_nod_deg": 1.8},
+            "slow translation": {"travel": 0.75, "travel_speed": 0.3},
+            "fast translation": {"travel": 0.75, "travel_speed": 0.5},
             "small rotation": {"look_deg": 15.0},
             "medium rotation": {"look_deg": 26.0},
         }
@@ -222,7 +234,9 @@ MMPD = Preset(
         "fringe": Chance(0.2, Uniform(0.3, 1.0)),
         "noise": 0.01,
         "compression": "h264",
-        "quality": Choice((33, 34, 35)),
+        "quality": Choice((33, 34, 35, 36)),
+        "exposure_steps_per_min": Uniform(0.0, 6.0),
+        "exposure_step": 0.03,
     },
     axes={
         "light": {
