@@ -32,7 +32,7 @@ def crop_tracked(
 def _crop(picture: Picture, box: Box, size: int) -> UInt8[np.ndarray, "{size} {size} 3"]:
     left, right = _span(box.x, box.width, picture.width)
     top, bottom = _span(box.y, box.height, picture.height)
-    return picture.shrunk(top, bottom, left, right, size=size)
+    return picture.shrunk(top, bottom, left, right, height=size, width=size)
 
 
 def _span(start: float, length: float, limit: int) -> tuple[int, int]:

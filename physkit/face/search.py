@@ -35,14 +35,17 @@ class FaceSearch:
         """The face near a box, or else the one to follow anew; boxes are the detector's own."""
         face = None
         if near is not None:
-            face = self._find_near(frame.picture, near, KEEP_CONFIDENCE)
+            face = self._find_near(frame.picture, near, KEEP_CONFIDENCE, is_known=True)
         if face is None:
             face = self._find_anywhere(frame)
         if face is not None:
             self._last_box, self._last_seen_s = face.box, frame.timestamp_s
         return face
 
-    def _find_near(self, picture: Picture, near: Box, confidence: float) -> Detection | None:
+    def _find_near(
+        self, picture: Picture, near: Box, confidence: float, *, is_known: bool = False
+    ) -> Detection | None:
+        """The face nearest to a box. is_known: it was there a moment ago."""
         side = WINDOW_SIZE * near.width
         window = box_at(near.centre_x, near.centre_y, side, side).clipped(
             picture.height, picture.width
@@ -51,10 +54,14 @@ class FaceSearch:
             return None
         left, top = int(window.x), int(window.y)
         right, bottom = round(window.x + window.width), round(window.y + window.height)
-        part = picture.part(top, max(bottom, top + 1), left, max(right, left + 1))
-        (found,) = self._detector.detect(
-            [part], min_face=WINDOW_MIN_FACE, near=near.moved(-float(left), -float(top))
-        )
+        right, bottom = max(right, left + 1), max(bottom, top + 1)
+        if is_known:
+            min_face_px = WINDOW_MIN_FACE * min(bottom - top, right - left)
+            face = self._detector.glimpse(picture, near, min_face_px=min_face_px)
+            if face is not None:
+                return face
+        part = picture.part(top, bottom, left, right)
+        (found,) = self._detector.detect([part], min_face=WINDOW_MIN_FACE)
         faces = [
             face
             for face in (face.moved(float(left), float(top)) for face in found)

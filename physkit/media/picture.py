@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8
 
+from physkit.media.area import area_resized
 from physkit.media.orientation import Orientation, orient
 
 GREEN = 1
@@ -34,10 +35,10 @@ class Picture(ABC):
         """Brightness (green, or luma) of a grid of about n x n single pixels, 0 to 255."""
 
     def shrunk(
-        self, top: int, bottom: int, left: int, right: int, *, size: int
-    ) -> UInt8[np.ndarray, "{size} {size} 3"]:
-        """A part, area-resized to size x size pixels."""
-        return _area_resized(self.part(top, bottom, left, right), size)
+        self, top: int, bottom: int, left: int, right: int, *, height: int, width: int
+    ) -> UInt8[np.ndarray, "{height} {width} 3"]:
+        """A part, each of whose pixels is the mean of the area it covers: see `area_resized`."""
+        return area_resized(self.part(top, bottom, left, right), height=height, width=width)
 
 
 class PixelPicture(Picture):
@@ -66,10 +67,10 @@ class PixelPicture(Picture):
         return sparse(self._pixels[..., GREEN], n).astype(np.float32)
 
     def shrunk(
-        self, top: int, bottom: int, left: int, right: int, *, size: int
-    ) -> UInt8[np.ndarray, "{size} {size} 3"]:
-        """A part, area-resized to size x size pixels."""
-        small = _area_resized(self._pixels[top:bottom, left:right], size)
+        self, top: int, bottom: int, left: int, right: int, *, height: int, width: int
+    ) -> UInt8[np.ndarray, "{height} {width} 3"]:
+        """A part, each of whose pixels is the mean of the area it covers: see `area_resized`."""
+        small = area_resized(self._pixels[top:bottom, left:right], height=height, width=width)
         # Swapped when it is small: each channel is resized by itself.
         return cv2.cvtColor(small, cv2.COLOR_BGR2RGB) if self._is_bgr else small
 
@@ -105,12 +106,3 @@ def sparse(plane: UInt8[np.ndarray, "h w"], n: int) -> UInt8[np.ndarray, "rows c
     """About n x n pixels of a plane, evenly spread; fewer where it has fewer."""
     step_y, step_x = (max(1, side // n) for side in plane.shape)
     return plane[::step_y, ::step_x]
-
-
-def _area_resized(
-    pixels: UInt8[np.ndarray, "_ _ 3"], size: int
-) -> UInt8[np.ndarray, "{size} {size} 3"]:
-    resized: UInt8[np.ndarray, "_ _ 3"] = cv2.resize(
-        pixels, (size, size), interpolation=cv2.INTER_AREA
-    )
-    return resized

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from physkit.face.box import Box, box_at
+from physkit.media.picture import Picture
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,17 +65,19 @@ class FaceDetector(Protocol):
         ...
 
     def detect(
-        self,
-        frames: Sequence[UInt8[np.ndarray, "_ _ 3"]],
-        *,
-        min_face: float = 0.0,
-        near: Box | None = None,
+        self, frames: Sequence[UInt8[np.ndarray, "_ _ 3"]], *, min_face: float = 0.0
     ) -> list[list[Detection]]:
         """The faces in each of a batch of RGB pictures of any sizes, best first.
 
         min_face: width of the smallest face that matters, in shorter sides of its picture; allows
           a detector to be quicker, and is no promise that smaller ones are left out.
-        near: box of this detector's that a face in these pictures is expected near to; allows a
-          detector to look there first, and to leave out other faces when it finds one.
+        """
+        ...
+
+    def glimpse(self, picture: Picture, near: Box, *, min_face_px: float) -> Detection | None:
+        """The face whose box a moment ago was `near`, if a quick look shows it beyond doubt.
+
+        None says nothing: it may be there. A detector without quick looks always says so.
+        min_face_px: width of the smallest face that the picture is to be fine enough for.
         """
         ...

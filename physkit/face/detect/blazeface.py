@@ -14,6 +14,7 @@ from jaxtyping import Float32, UInt8
 from physkit.core.errors import WeightsError
 from physkit.face.box import Box, overlap
 from physkit.face.detect.base import Detection, FaceBoxRule
+from physkit.media.picture import Picture
 
 INPUT_PX = 128
 GRIDS = ((16, 2), (8, 6))
@@ -67,17 +68,23 @@ class BlazeFaceDetector:
         self._anchors = _anchors()
 
     def detect(
-        self,
-        frames: Sequence[UInt8[np.ndarray, "_ _ 3"]],
-        *,
-        min_face: float = 0.0,
-        near: Box | None = None,  # noqa: ARG002 - one look at the whole is as quick
+        self, frames: Sequence[UInt8[np.ndarray, "_ _ 3"]], *, min_face: float = 0.0
     ) -> list[list[Detection]]:
         """The faces in each RGB picture, best first.
 
         min_face: width of the smallest face that matters, in shorter sides of its picture.
         """
         return [self._detect_one(frame, min_face) for frame in frames]
+
+    def glimpse(
+        self,
+        picture: Picture,  # noqa: ARG002 - of the protocol
+        near: Box,  # noqa: ARG002
+        *,
+        min_face_px: float,  # noqa: ARG002
+    ) -> Detection | None:
+        """None: the network takes as long for any part of a picture."""
+        return None
 
     def _detect_one(self, rgb: UInt8[np.ndarray, "h w 3"], min_face: float) -> list[Detection]:
         found = self._detect_whole(rgb)

@@ -15,6 +15,7 @@ from physkit.core.errors import InputError
 from physkit.core.registry import unknown_name
 from physkit.face.box import Box, box_at
 from physkit.face.detect.base import Detection, FaceBoxRule
+from physkit.media.picture import Picture
 
 CALIBRATION = MappingProxyType(
     {"haarcascade_frontalface_alt2": (55.3, 0.4), "haarcascade_frontalface_default": (4.5, 1.0)}
@@ -43,12 +44,14 @@ class HaarConfig:
     """Ratio of neighbouring face sizes in the second look."""
     doubtful: float = 0.25
     """Confidence below which the second look is taken."""
-    close: float = 1.6
-    """Side of the square in which an expected face is looked for first, in widths of its box."""
-    close_min_face: float = 0.77
-    """Smallest face that is looked for there, in widths of the expected one."""
+    glimpse_side: float = 1.6
+    """Side of the square in which a known face is looked for first, in widths of its box."""
+    glimpse_sizes: tuple[float, float] = (0.77, 1.3)
+    """Faces that are looked for there, from smallest to largest, in widths of the known one."""
+    glimpse_scale_step: float = 1.15
+    """Ratio of neighbouring face sizes that are tried there."""
     certain: float = 0.5
-    """Confidence of a face there that ends the search."""
+    """Confidence of a face there that makes a look at more of the picture unnecessary."""
     min_neighbours: int = 3
     """How many overlapping windows make a face."""
     min_face: float = 0.12
@@ -74,82 +77,82 @@ class HaarDetector:
             raise InputError(f"{path}: OpenCV's cascade is missing; reinstall opencv-python")
 
     def detect(
-        self,
-        frames: Sequence[UInt8[np.ndarray, "_ _ 3"]],
-        *,
-        min_face: float = 0.0,
-        near: Box | None = None,
+        self, frames: Sequence[UInt8[np.ndarray, "_ _ 3"]], *, min_face: float = 0.0
     ) -> list[list[Detection]]:
         """The faces in each RGB picture, best first; a cascade has no landmarks.
 
         min_face: width of the smallest face that matters, in shorter sides of its picture; where
           it is given, a face is expected, and looked for a second time when not found.
-        near: where one is expected; if it is there, no other is looked for.
         """
-        return [self._detect_one(frame, min_face, near) for frame in frames]
+        return [self._detect_one(frame, min_face) for frame in frames]
 
-    def _detect_one(
-        self, rgb: UInt8[np.ndarray, "h w 3"], min_face: float, near: Box | None
-    ) -> list[Detection]:
+    def glimpse(self, picture: Picture, near: Box, *, min_face_px: float) -> Detection | None:
+        """The face near a box, if it is there, about as large, and beyond doubt.
+
+        min_face_px: the picture is shrunk until a face of this width is as small as can be seen.
+        """
+        config = self.config
+        side = config.glimpse_side * near.width
+        window = box_at(near.centre_x, near.centre_y, side, side).clipped(
+            picture.height, picture.width
+        )
+        if window is None:
+            return None
+        top, bottom = int(window.y), round(window.y + window.height)
+        left, right = int(window.x), round(window.x + window.width)
+        shrink = min(1.0, CASCADE_PX / min_face_px)
+        height, width = (round(shrink * length) for length in (bottom - top, right - left))
+        if min(height, width) < CASCADE_PX:
+            return None
+        small = picture.shrunk(top, bottom, left, right, height=height, width=width)
+        least_px, most_px = (times * shrink * near.width for times in config.glimpse_sizes)
+        found = self._cascade_faces(small, config.glimpse_scale_step, least_px, most_px)
+        if not found or found[0].confidence < config.certain:
+            return None
+        box = found[0].box.scaled(1 / shrink)
+        return Detection(box.moved(float(left), float(top)), found[0].confidence)
+
+    def _detect_one(self, rgb: UInt8[np.ndarray, "h w 3"], min_face: float) -> list[Detection]:
         config = self.config
         smallest_px = max(min_face, config.min_face) * min(rgb.shape[:2])
-        if near is not None:
-            found = self._scan_near(rgb, smallest_px, near)
-            if _best(found) >= config.certain:
-                return found
         found = self._scan(rgb, smallest_px, CASCADE_PX, config.scale_step)
-        if min_face > 0 and _best(found) < config.doubtful:
+        best = max((face.confidence for face in found), default=0.0)
+        if min_face > 0 and best < config.doubtful:
             found = self._scan(rgb, smallest_px, config.fine_px, config.fine_scale_step)
         return found
 
-    def _scan_near(
-        self, rgb: UInt8[np.ndarray, "h w 3"], smallest_px: float, near: Box
-    ) -> list[Detection]:
-        """Faces about as large and as near as expected, seen as sharply as in the whole picture."""
-        side = self.config.close * near.width
-        window = box_at(near.centre_x, near.centre_y, side, side).clipped(*rgb.shape[:2])
-        if window is None:
-            return []
-        left, top = int(window.x), int(window.y)
-        part = rgb[top : round(window.y + window.height), left : round(window.x + window.width)]
-        least = max(1.0, self.config.close_min_face * near.width / smallest_px)
-        found = self._scan(part, smallest_px, CASCADE_PX, self.config.scale_step, least)
-        return [face.moved(float(left), float(top)) for face in found]
-
     def _scan(
-        self,
-        rgb: UInt8[np.ndarray, "h w 3"],
-        smallest_px: float,
-        enough_px: int,
-        step: float,
-        from_times: float = 1.0,
+        self, rgb: UInt8[np.ndarray, "h w 3"], smallest_px: float, enough_px: int, step: float
     ) -> list[Detection]:
-        """Faces from `from_times` times `smallest_px` wide on, in a picture shrunk until the latter
-        are `enough_px`."""
+        """Faces from `smallest_px` wide on, in a picture shrunk until those are `enough_px`."""
         shrink = min(1.0, enough_px / smallest_px)
         # Shrunk first: the grey conversion then has a small picture to go through.
         size = [max(1, round(side * shrink)) for side in rgb.shape[1::-1]]
         small = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
-        grey = cv2.equalizeHist(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY))
-        least = max(CASCADE_PX, int(from_times * smallest_px * shrink))
+        found = self._cascade_faces(small, step, smallest_px * shrink, math.inf)
+        return [Detection(face.box.scaled(1 / shrink), face.confidence) for face in found]
+
+    def _cascade_faces(
+        self, rgb: UInt8[np.ndarray, "h w 3"], step: float, least_px: float, most_px: float
+    ) -> list[Detection]:
+        """Faces of these widths in a small picture, best first."""
+        grey = cv2.equalizeHist(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY))
+        least = max(CASCADE_PX, int(least_px))
+        most = math.ceil(min(most_px, max(rgb.shape[:2])))
         boxes, _, sums = self._cascade.detectMultiScale3(
             grey,
             scaleFactor=step,
             minNeighbors=self.config.min_neighbours,
             minSize=(least, least),
+            maxSize=(most, most),
             outputRejectLevels=True,
         )
         found = [
-            Detection(Box(*(float(edge) for edge in box)).scaled(1 / shrink), self._confidence(s))
-            for box, s in zip(boxes, sums, strict=True)
+            Detection(Box(*(float(edge) for edge in box)), self._confidence(last_sum))
+            for box, last_sum in zip(boxes, sums, strict=True)
         ]
-        return sorted(found, key=lambda detection: -detection.confidence)
+        return sorted(found, key=lambda face: -face.confidence)
 
     def _confidence(self, last_stage_sum: float) -> float:
         middle, width = CALIBRATION[self.config.cascade]
         return 1 / (1 + math.exp(-(float(last_stage_sum) - middle) / width))
-
-
-def _best(found: list[Detection]) -> float:
-    """The highest confidence; 0 without a face."""
-    return max((face.confidence for face in found), default=0.0)

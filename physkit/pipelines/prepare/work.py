@@ -4,6 +4,7 @@ import errno
 import time
 import traceback
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,7 @@ from physkit.pipelines.crops import tracked_crops
 from physkit.pipelines.prepare.memory import peak_rss_mb
 from physkit.pipelines.prepare.remote import fetched
 from physkit.pipelines.prepare.settings import Method
-from physkit.pipelines.prepare.source import list_files, read_source
+from physkit.pipelines.prepare.source import check_unchanged, list_files, read_source
 
 REPORT_EVERY_S = 0.5
 LOW_COVERAGE = 0.9
@@ -123,15 +124,20 @@ def _prepare(task: Task, recording: Recording) -> Iterator[Progress | Outcome]:
             return
     reader = READERS[recording.dataset]()
     label = reader.read_label(recording)  # first: it is quick, and may fail
-    with new_recording(task.out, recording.name) as folder:
+    with (
+        ThreadPoolExecutor(1) as beside,
+        new_recording(task.out, recording.name) as folder,
+    ):
+        source = beside.submit(read_source, recording, listing)  # it takes long, and waits for none
         writer = RecordingWriter(folder, size_px=task.method.size_px)
         with reader.open_frames(recording) as frames:
             yield from _store_frames(frames, writer, task.method, recording.name)
+        check_unchanged(recording, listing)
         warnings = (*label.warnings, *_coverage_warnings(frames.name, writer, task.method))
         attributes = {
             **identity(recording),
             "settings": dict(task.settings),
-            "source": read_source(recording, listing),
+            "source": source.result(),
             "n_frames": writer.n_frames,
             "face_coverage": writer.n_faces / writer.n_frames,
             "warnings": list(warnings),

@@ -12,7 +12,7 @@ from physkit.face.detect.base import Detection, FaceBoxRule, FaceDetector
 from physkit.face.detect.haar import HaarDetector
 from physkit.face.track import FaceTracker, TrackedFrame, TrackerConfig
 from physkit.media.frames import Frame
-from physkit.media.picture import PixelPicture
+from physkit.media.picture import Picture, PixelPicture
 
 FPS = 30.0
 HEIGHT, WIDTH = 120, 160
@@ -35,10 +35,18 @@ class SpotDetector:
         frames: Sequence[np.ndarray],
         *,
         min_face: float = 0.0,  # noqa: ARG002 - of the protocol
-        near: Box | None = None,  # noqa: ARG002 - of the protocol
     ) -> list[list[Detection]]:
         self.n_pictures += len(frames)
         return [self._spots(frame) for frame in frames]
+
+    def glimpse(
+        self,
+        picture: Picture,  # noqa: ARG002 - of the protocol
+        near: Box,  # noqa: ARG002
+        *,
+        min_face_px: float,  # noqa: ARG002
+    ) -> Detection | None:
+        return None
 
     def _spots(self, rgb: np.ndarray) -> list[Detection]:
         found = []
