@@ -3,8 +3,9 @@
 import logging
 import re
 import socket
+import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 
 import ray
 from ray.exceptions import RayError, RayTaskError
@@ -66,7 +67,8 @@ def _cluster(crew: Crew) -> Iterator[None]:
     else:
         _join(crew.ray_address)
     try:
-        yield
+        with redirect_stdout(sys.stderr):  # Ray tells of lost workers where results are printed
+            yield
     finally:
         ray.shutdown()
 
