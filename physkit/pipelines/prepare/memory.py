@@ -10,6 +10,7 @@ MB = 1 << 20
 WORKER_MB = 700
 """What one worker may come to need."""
 CGROUPS = Path("/sys/fs/cgroup")
+OWN_GROUPS = Path("/proc/self/cgroup")
 
 
 def peak_rss_mb() -> float:
@@ -22,9 +23,13 @@ def peak_rss_mb() -> float:
     return int(peak[1]) / 1024 if peak else 0.0
 
 
-def available_mb(cgroups: Path = CGROUPS) -> float:
-    """Memory that can be had, under the limits of the container too."""
-    return min([float(psutil.virtual_memory().available), *_cgroup_rooms(cgroups)]) / MB
+def available_mb(cgroups: Path = CGROUPS, own_groups: Path = OWN_GROUPS) -> float:
+    """Memory that can be had, in units of 1024 * 1024 bytes, under a container's limits too.
+
+    cgroups, own_groups: where Linux tells of control groups, and of those of this process.
+    """
+    free = float(psutil.virtual_memory().available)
+    return min([free, *_cgroup_rooms(cgroups, own_groups)]) / MB
 
 
 def n_cores() -> int:
@@ -34,34 +39,38 @@ def n_cores() -> int:
     return os.cpu_count() or 1
 
 
-def _cgroup_rooms(cgroups: Path) -> list[float]:
-    """Bytes that each limit on this process, or on a group it is in, leaves."""
+def _cgroup_rooms(cgroups: Path, own_groups: Path) -> list[float]:
+    """Bytes that each limit on this process, or on a group around it, leaves."""
+    try:
+        lines = own_groups.read_text(encoding="utf-8").splitlines()
+    except OSError:  # not Linux
+        return []
     rooms: list[float] = []
-    for base, limit, usage in (
-        (cgroups, "memory.max", "memory.current"),
-        (cgroups / "memory", "memory.limit_in_bytes", "memory.usage_in_bytes"),
-    ):
-        for group in _own_groups(base):
-            most, used = _number(group / limit), _number(group / usage)
-            if most is not None and used is not None:
-                rooms.append(most - used + _reclaimable(group))
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers == "":
+            rooms += _rooms(cgroups, path, limit="memory.max", usage="memory.current")
+        elif "memory" in controllers.split(","):
+            base = cgroups / "memory"
+            names = {"limit": "memory.limit_in_bytes", "usage": "memory.usage_in_bytes"}
+            rooms += _rooms(base, path, **names)
     return rooms
 
 
-def _own_groups(base: Path) -> list[Path]:
-    """The folder of this process's group under `base` and those above it."""
-    try:
-        lines = Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines()
-    except OSError:  # not Linux
-        return []
-    is_memory = base.name == "memory"
-    for line in lines:
-        _, controllers, path = line.split(":", 2)
-        if ("memory" in controllers.split(",")) if is_memory else controllers == "":
-            folder = base / path.lstrip("/")
-            # in a container the path may be the host's: then only the top is to be seen
-            return [f for f in (folder, *folder.parents) if f.is_relative_to(base)]
-    return [base]
+def _rooms(base: Path, path: str, *, limit: str, usage: str) -> list[float]:
+    """Bytes left in the group called `path` and in those around it.
+
+    A container may know its group by the host's name and see only the top, as its own.
+    """
+    group = base / path.lstrip("/")
+    rooms: list[float] = []
+    for folder in (group, *group.parents):
+        if not folder.is_relative_to(base):
+            break
+        most, used = _number(folder / limit), _number(folder / usage)
+        if most is not None and used is not None:
+            rooms.append(most - used + _reclaimable(folder))
+    return rooms
 
 
 def _number(file: Path) -> float | None:
@@ -77,5 +86,6 @@ def _reclaimable(group: Path) -> float:
         text = (group / "memory.stat").read_text(encoding="ascii")
     except OSError:
         return 0.0
-    found = re.search(r"^(?:total_)?inactive_file (\d+)$", text, re.MULTILINE)
-    return float(found[1]) if found else 0.0
+    # version 1 has a total, which counts the groups within as its usage does
+    found = re.findall(r"^(?:total_)?inactive_file (\d+)$", text, re.MULTILINE)
+    return max((float(n_bytes) for n_bytes in found), default=0.0)

@@ -109,7 +109,7 @@ def _prepare(
         plan = make_plan(
             chosen, store, method=method, settings=settings, origin=origin, verify=config.verify
         )
-        crew, notes = _crew(config, len(plan.tasks))
+        crew, notes = crew_of(config, len(plan.tasks))
         start_s = time.monotonic()
         with contextlib.closing(run_tasks(plan.tasks, crew)) as events:
             outcomes = list(shown(events, plan.tasks, enabled=progress))
@@ -149,21 +149,21 @@ def _chosen(config: PrepareConfig, recordings: "Sequence[Recording]") -> "list[R
     return [r for r in recordings if config.only is None or r.name in config.only]
 
 
-def _crew(config: PrepareConfig, n_tasks: int) -> "tuple[Crew, tuple[str, ...]]":
+def crew_of(config: PrepareConfig, n_tasks: int) -> "tuple[Crew, tuple[str, ...]]":
     """Who does the work, and what to tell the user of that choice."""
+    from physkit.pipelines.prepare import memory
     from physkit.pipelines.prepare.engines.base import Crew
-    from physkit.pipelines.prepare.memory import WORKER_MB, available_mb, n_cores
 
-    wanted = config.workers or n_cores()
+    wanted = config.workers or memory.n_cores()
     if config.engine == "serial":
         wanted = 1
     if config.ray_address is not None:  # the cluster knows its own memory
         return Crew(wanted, config.ray_address), ()
-    room_mb = available_mb()
-    fitting = max(1, int(room_mb // WORKER_MB))
+    room_mb = memory.available_mb()
+    fitting = max(1, int(room_mb // memory.WORKER_MB))
     notes: tuple[str, ...] = ()
     if min(wanted, n_tasks) > fitting:
-        needs = f"each may need {WORKER_MB} MB and {room_mb:.0f} MB are free"
+        needs = f"each may need {memory.WORKER_MB} MB and {room_mb:.0f} MB are free"
         notes = (f"{fitting} workers instead of {wanted}: {needs}",)
     return Crew(max(1, min(wanted, fitting, n_tasks))), notes
 
