@@ -45,7 +45,7 @@ class PrepareConfig:
     workers: int | None = None
     """Recordings worked on at once, fewer where memory is short; by default one a core."""
     engine: str = "local"
-    """local (processes of this computer), ray (a Ray cluster) or serial (this process)."""
+    """local, processes of this computer; ray, a Ray cluster; or serial, this very process."""
     ray_address: str | None = None
     """Ray cluster to join, such as auto or ray://host:10001; by default one of this computer."""
     only: list[str] | None = None
