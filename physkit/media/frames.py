@@ -43,12 +43,15 @@ class FrameSource(ABC):
     name: what errors call the source.
     fps: nominal frame rate in Hz, for a progress bar alone; NaN where the source does not tell.
     n_frames: estimate of how many frames will come, for a progress bar; None where unknown.
+    decode_threads: threads that may decode, to be set before the first frame; 0 lets the source
+      choose as if nothing else were to be done.
     """
 
     def __init__(self, *, name: str, fps: float, n_frames: int | None) -> None:
         self.name = name
         self.fps = fps
         self.n_frames = n_frames
+        self.decode_threads = 0
         self._is_read = False
 
     def __iter__(self) -> Iterator[Frame]:

@@ -20,7 +20,7 @@ NANOSECONDS = re.compile(r"(?:^|\D)(\d{18,19})$")
 """The end of a name that is a time in nanoseconds since 1970, as in PURE."""
 
 DECODERS = 2
-"""Threads that decode images: a PNG takes longer than all that follows."""
+"""Threads that decode images where there is no limit: a PNG takes longer than all that follows."""
 READ_AHEAD = 4
 """Images that they may be ahead."""
 
@@ -64,7 +64,7 @@ class ImageFolder(FrameSource):
 
     def _read_ahead(self) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
         waiting: deque[Future[UInt8[np.ndarray, "h w 3"]]] = deque()
-        with ThreadPoolExecutor(DECODERS) as decoders:
+        with ThreadPoolExecutor(self.decode_threads or DECODERS) as decoders:
             try:
                 for file in self._files:
                     waiting.append(decoders.submit(_read_bgr, file))

@@ -57,11 +57,11 @@ class VideoFile(FrameSource):
             self._container.close()
             raise
         self._stream.thread_type = "AUTO"
-        self._stream.codec_context.thread_count = decode_threads
         self._fallback_fps = fps
         rate = self._stream.average_rate or self._stream.guessed_rate
         nominal_fps = float(rate) if rate else math.nan
         super().__init__(name=str(path), fps=nominal_fps, n_frames=self._estimate_length())
+        self.decode_threads = decode_threads
 
     def close(self) -> None:
         """Closes the file."""
@@ -75,6 +75,7 @@ class VideoFile(FrameSource):
         return round(declared_s * float(rate)) if declared_s and rate else None
 
     def _read(self) -> Iterator[Frame]:
+        self._stream.codec_context.thread_count = self.decode_threads
         pictures = PictureMaker(self._path)
         clock = _Clock(self._path, self._stream, self._fallback_fps)
         first: Frame | None = None

@@ -175,6 +175,7 @@ class _PairedVideo(FrameSource):
 
     def _read(self) -> Iterator[Frame]:
         n_frames = 0
+        self._video.decode_threads = self.decode_threads
         for index, frame in enumerate(self._video):
             n_frames = index + 1
             if index < len(self._times_s) and self._later[index]:

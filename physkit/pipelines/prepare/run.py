@@ -1,6 +1,7 @@
 """`physkit prep`: a raw data set becomes a store, resumably."""
 
 import contextlib
+import dataclasses
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -95,6 +96,7 @@ def _prepare(
     # imported here: the command line reads this module for its options only
     from physkit.data.store import store_path
     from physkit.data.store_writer import create_store, writing
+    from physkit.pipelines.prepare.memory import n_cores
     from physkit.pipelines.prepare.plan import make_plan
     from physkit.pipelines.prepare.progress import shown
     from physkit.pipelines.prepare.settings import choose_method, describe
@@ -110,9 +112,11 @@ def _prepare(
             chosen, store, method=method, settings=settings, origin=origin, verify=config.verify
         )
         crew, notes = crew_of(config, len(plan.tasks))
+        threads = 0 if crew.workers == 1 else max(1, n_cores() // crew.workers)
+        tasks = [dataclasses.replace(task, decode_threads=threads) for task in plan.tasks]
         start_s = time.monotonic()
-        with contextlib.closing(run_tasks(plan.tasks, crew)) as events:
-            outcomes = list(shown(events, plan.tasks, enabled=progress))
+        with contextlib.closing(run_tasks(tasks, crew)) as events:
+            outcomes = list(shown(events, tasks, enabled=progress))
         duration_s = time.monotonic() - start_s
     not_in_raw = tuple(n for n in store.names if n not in {r.name for r in recordings})
     return _result(

@@ -1,5 +1,6 @@
 """What a recording was made of: which files, how large, and a checksum of all they hold."""
 
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,9 +51,12 @@ def list_files(recording: Recording) -> Listing:
     return Listing(tuple(recording.files), sizes, modified_s)
 
 
-def read_source(recording: Recording, listing: Listing) -> dict[str, Any]:
+def read_source(
+    recording: Recording, listing: Listing, abandoned: threading.Event | None = None
+) -> dict[str, Any]:
     """The attribute `source`: names, sizes and a checksum of the contents, all files read.
 
+    abandoned: is set when nobody waits for it any more; what is given then means nothing.
     Raises InputError where the files are no longer those of `listing`.
     """
     hasher = xxhash.xxh3_128()
@@ -60,7 +64,7 @@ def read_source(recording: Recording, listing: Listing) -> dict[str, Any]:
     for name in listing.sizes:
         # not mapped into memory: that would count as the worker's
         with (recording.root / name).open("rb", buffering=0) as file:
-            while n := file.readinto(block):
+            while (n := file.readinto(block)) and not (abandoned and abandoned.is_set()):
                 hasher.update(block[:n])
     check_unchanged(recording, listing)
     return {**describe(listing), "contents_xxh3_128": hasher.hexdigest()}

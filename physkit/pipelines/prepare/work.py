@@ -1,10 +1,11 @@
 """The work on one recording, whoever does it: from raw files to a recording of the store."""
 
 import errno
+import threading
 import time
 import traceback
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,7 @@ from physkit.pipelines.crops import tracked_crops
 from physkit.pipelines.prepare.memory import peak_rss_mb
 from physkit.pipelines.prepare.remote import fetched
 from physkit.pipelines.prepare.settings import Method
-from physkit.pipelines.prepare.source import check_unchanged, list_files, read_source
+from physkit.pipelines.prepare.source import Listing, check_unchanged, list_files, read_source
 
 REPORT_EVERY_S = 0.5
 LOW_COVERAGE = 0.9
@@ -48,6 +49,8 @@ class Task:
     """The same as it is stored."""
     origin: UPath | None = None
     """Where its files are to be fetched from; None where they lie under its root."""
+    decode_threads: int = 0
+    """Threads that may decode; 0 where nothing else goes on."""
     known_contents: str | None = None
     """Checksum of what is in the store already; if the files have it, nothing is to be done."""
 
@@ -118,32 +121,43 @@ def _told(error: Exception) -> str:
 def _prepare(task: Task, recording: Recording) -> Iterator[Progress | Outcome]:
     listing = list_files(recording)
     if task.known_contents is not None:
-        known = read_source(recording, listing)["contents_xxh3_128"] == task.known_contents
-        if known:
+        source = read_source(recording, listing)
+        if source["contents_xxh3_128"] == task.known_contents:
             yield Outcome(recording.name, is_unchanged=True, peak_rss_mb=peak_rss_mb())
             return
     reader = READERS[recording.dataset]()
     label = reader.read_label(recording)  # first: it is quick, and may fail
     with (
-        ThreadPoolExecutor(1) as beside,
+        _read_beside(recording, listing) as source_read,
         new_recording(task.out, recording.name) as folder,
     ):
-        source = beside.submit(read_source, recording, listing)  # it takes long, and waits for none
         writer = RecordingWriter(folder, size_px=task.method.size_px)
         with reader.open_frames(recording) as frames:
+            frames.decode_threads = task.decode_threads
             yield from _store_frames(frames, writer, task.method, recording.name)
         check_unchanged(recording, listing)
         warnings = (*label.warnings, *_coverage_warnings(frames.name, writer, task.method))
         attributes = {
             **identity(recording),
             "settings": dict(task.settings),
-            "source": source.result(),
+            "source": source_read.result(),
             "n_frames": writer.n_frames,
             "face_coverage": writer.n_faces / writer.n_frames,
             "warnings": list(warnings),
         }
         writer.finish(label, attributes)
     yield Outcome(recording.name, writer.n_frames, warnings=warnings, peak_rss_mb=peak_rss_mb())
+
+
+@contextmanager
+def _read_beside(recording: Recording, listing: Listing) -> Iterator[Future[dict[str, Any]]]:
+    """`read_source` in a thread of its own, while the block lasts: it takes long."""
+    abandoned = threading.Event()
+    with ThreadPoolExecutor(1) as thread:
+        try:
+            yield thread.submit(read_source, recording, listing, abandoned)
+        finally:
+            abandoned.set()
 
 
 def identity(recording: Recording) -> dict[str, Any]:
