@@ -20,8 +20,8 @@ from physkit.pipelines.prefetch import prefetch
 
 DECODED_AHEAD = 8
 """Pictures that are decoded before the tracker asks for them; a raw one takes a megabyte."""
-TRACKED_AHEAD = 8
-"""Pictures that are tracked before they are cropped: as many as are cropped during a look."""
+TRACKED_AHEAD = 16
+"""Pictures that are tracked before they are cropped: about as many as one look lets go."""
 
 
 @dataclass(frozen=True, eq=False)

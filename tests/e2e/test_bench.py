@@ -1,4 +1,4 @@
-"""`physkit bench step` from its config to its table."""
+"""`physkit bench` from its configs to its tables."""
 
 import json
 import subprocess
@@ -10,6 +10,9 @@ import numpy as np
 import pytest
 
 from physkit.core.errors import InputError
+from physkit.pipelines.bench.prep import BenchPrepConfig, PrepReport, PrepRow
+from physkit.pipelines.bench.prep import run as run_prep
+from physkit.pipelines.bench.prep_rows import prepared
 from physkit.pipelines.bench.released import released_litert, released_onnx
 from physkit.pipelines.bench.report import BenchReport, BenchRow, Machine
 from physkit.pipelines.bench.step import BenchStepConfig, run
@@ -64,3 +67,54 @@ def test_a_model_of_other_inputs_is_refused(assets: Path, runtime: Callable[...,
     oblong = np.zeros((2, 30, 36, 3), np.float32)
     with pytest.raises(InputError, match="takes 48 inputs, not the frame"):
         runtime(assets / "facephys", oblong, 1)
+
+
+PREP_NAMES = ["opencv-loop", "prep-avi", "prep-h264", "prep-png", "windows"]
+
+
+@pytest.mark.slow
+def test_every_kind_of_preparation_is_measured(assets: Path) -> None:
+    clip = str(assets / "videos" / "face.mp4")
+    report = run_prep(BenchPrepConfig(clip=clip, seconds=10, repeats=1, windows=5))
+    content = json.loads(json.dumps(report.to_dict()))
+    assert [row["name"] for row in content["rows"]] == PREP_NAMES
+    for row in content["rows"]:
+        assert "error" not in row
+        assert row["frames_per_s"] == row["frames_per_s_all"][0] > 0
+        assert 50 < row["peak_rss_mb"] < 1500
+        assert (row["ratio"] is None) == (row["name"] not in PREP_NAMES[:2])
+
+
+def test_the_ratio_of_preparation_is_in_its_table() -> None:
+    rows = (
+        PrepRow("opencv-loop", (500.0, 550.0, 600.0), 1.0, 120.4),
+        PrepRow("prep-avi", (2000.0, 1900.0, 2100.0), 3.6, 230.0),
+        PrepRow("prep-h264", error="clip.mp4: truncated"),
+    )
+    lines = PrepReport(Machine("a cpu", 2, "Linux x86_64", "3.11", "2.6"), "abc", rows).lines()
+    assert lines[2].split() == ["opencv-loop", "550", "500", "600", "1.00", "120"]
+    assert lines[3].split() == ["prep-avi", "2000", "1900", "2100", "3.60", "230"]
+    assert lines[4].split() == ["prep-h264", "clip.mp4:", "truncated"]
+
+
+def test_the_preparation_that_is_timed_tells_why_it_fails(tmp_path: Path) -> None:
+    folder = tmp_path / "raw" / "subject1"
+    folder.mkdir(parents=True)
+    (folder / "vid.avi").write_bytes(b"not a video")
+    (folder / "ground_truth.txt").write_text("0 1 0\n60 60 60\n0 0.1 0.2\n")
+    with pytest.raises(InputError, match=r"vid\.avi"):
+        prepared(tmp_path / "raw", "ubfc", tmp_path / "store.zarr")
+
+
+@pytest.mark.parametrize(
+    "options", [{"repeats": 0}, {"windows": 0}, {"seconds": 1.0}, {"clip": "no such file.mp4"}]
+)
+def test_impossible_benches_are_refused(options: dict[str, object]) -> None:
+    with pytest.raises(InputError, match=f"--{next(iter(options))}|no such file"):
+        BenchPrepConfig(**options)  # type: ignore[arg-type]
+
+
+def test_the_options_of_prep_are_read_without_heavy_imports() -> None:
+    heavy = "{'torch', 'cv2', 'zarr'} & set(sys.modules)"
+    code = f"import sys, physkit.pipelines.bench.prep; sys.exit(len({heavy}))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

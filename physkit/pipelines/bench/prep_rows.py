@@ -1,0 +1,89 @@
+"""What `physkit bench prep` times, each in a process of its own that holds nothing else."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+import cv2
+import numpy as np
+
+from physkit.core.errors import InputError
+from physkit.data.readers import READERS
+from physkit.data.store_writer import create_store
+from physkit.data.window_config import RandomWindowsConfig, WindowSource
+from physkit.data.windows import RandomWindows
+from physkit.pipelines.prepare.memory import peak_rss_mb
+from physkit.pipelines.prepare.settings import Method, describe
+from physkit.pipelines.prepare.source import list_files
+from physkit.pipelines.prepare.work import Outcome, Task, work
+
+SIZE_PX = 36
+LOOP_DETECT_EVERY = 30
+LOOP_ENLARGEMENT = 1.5
+LOOP_CASCADE = "haarcascade_frontalface_default"
+
+
+@dataclass(frozen=True)
+class Lap:
+    """One measurement."""
+
+    n_frames: int
+    """Frames that were handled."""
+    duration_s: float
+    """How long it took."""
+    peak_rss_mb: float
+    """Most memory that the process has held so far, in units of 1024 * 1024 bytes."""
+
+
+def opencv_loop(video: Path) -> Lap:
+    """The straightforward way: read, convert, look for a face now and then, cut out, resize."""
+    start_s = perf_counter()
+    capture = cv2.VideoCapture(str(video))
+    cascade = cv2.CascadeClassifier(f"{cv2.data.haarcascades}{LOOP_CASCADE}.xml")
+    crops: list[np.ndarray] = []
+    rows, columns = slice(None), slice(None)
+    while True:
+        is_read, bgr = capture.read()
+        if not is_read:
+            break
+        rgb = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+        if len(crops) % LOOP_DETECT_EVERY == 0:
+            faces = cascade.detectMultiScale(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY))
+            if len(faces):
+                rows, columns = _enlarged(max(faces, key=lambda face: int(face[2])))
+        small = cv2.resize(rgb[rows, columns], (SIZE_PX, SIZE_PX), interpolation=cv2.INTER_AREA)
+        crops.append(small)
+    capture.release()
+    return Lap(len(crops), perf_counter() - start_s, peak_rss_mb())
+
+
+def prepared(root: Path, dataset: str, out: Path) -> Lap:
+    """All that `physkit prep` does for the one recording under a root, from file to store."""
+    (recording,) = READERS[dataset]().find(root).recordings
+    method = Method("haar", None, SIZE_PX)
+    create_store(out, dataset=dataset)
+    n_bytes = list_files(recording).n_bytes
+    task = Task(recording, n_bytes, out, method, describe(method))
+    start_s = perf_counter()
+    *_, outcome = work(task)
+    duration_s = perf_counter() - start_s
+    assert isinstance(outcome, Outcome)
+    if outcome.failure is not None:
+        raise InputError(outcome.failure)
+    return Lap(outcome.n_frames, duration_s, outcome.peak_rss_mb)
+
+
+def windows_read(store: Path, n_windows: int) -> Lap:
+    """Random windows as a training run takes them, of the default length and form."""
+    windows = RandomWindows([WindowSource(str(store))], RandomWindowsConfig())
+    start_s = perf_counter()
+    n_frames = sum(len(windows[index].frames) for index in range(n_windows))
+    return Lap(n_frames, perf_counter() - start_s, peak_rss_mb())
+
+
+def _enlarged(face: np.ndarray) -> tuple[slice, slice]:
+    """Rows and columns of a face box, larger about its centre."""
+    x, y, width, height = (int(edge) for edge in face)
+    more_x, more_y = (round((LOOP_ENLARGEMENT - 1) / 2 * side) for side in (width, height))
+    rows = slice(max(0, y - more_y), y + height + more_y)
+    return rows, slice(max(0, x - more_x), x + width + more_x)
