@@ -1,5 +1,6 @@
 """`physkit synth` writes what readers read, with the truth beside it, and goes on where it was."""
 
+import inspect
 import json
 import shutil
 import subprocess
@@ -15,6 +16,7 @@ from physkit.cli import main
 from physkit.data.readers import READERS
 from physkit.data.readers.truth import read_truth
 from physkit.pipelines.synth import SynthConfig, run
+from physkit.synth.presets import PRESETS
 
 SMALL = ["--seconds", "2", "--width", "96", "--height", "72", "--workers", "1"]
 
@@ -173,6 +175,11 @@ def test_a_layout_that_is_unknown_is_told(
     told = refused(capsys, synth(tmp_path / "out", layout="ubcf"))
     assert "did you mean 'ubfc'" in told
     assert not (tmp_path / "out").exists()
+
+
+def test_help_names_every_layout_and_preset() -> None:
+    source = inspect.getsource(SynthConfig)
+    assert all(name in source for name in (*READERS, *PRESETS))
 
 
 def test_a_place_that_cannot_be_written_is_told(capsys: pytest.CaptureFixture[str]) -> None:
