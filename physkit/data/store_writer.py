@@ -10,6 +10,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +51,8 @@ UNFINISHED_SUFFIX = ".partial"
 """Of what Zarr leaves behind when it is killed."""
 MARK = "unfinished"
 """A file in the folder of a recording that is being made ready."""
+SYNCED_AT_ONCE = 16
+"""Files whose way to the disk is waited for together: its journal then takes them as one."""
 LOCK_TIMEOUT_S = 2.0
 """How long the right to write is waited for: the dead hold it for a moment yet."""
 
@@ -227,13 +230,13 @@ def new_recording(path: UPath | Path, name: str) -> Iterator[Path]:
         new.mkdir()
         mark.touch()
         yield new
+        if isinstance(path, UPath):
+            _publish_remote(new, path / name)
+            return
         _sync(new)
         if not mark.exists():  # an orphan's folder was cleared away, and may have come back in part
             raise FileNotFoundError(f"{folder}: cleared away by a later preparation")
-        if isinstance(path, UPath):
-            _publish_remote(new, path / name)
-        else:
-            _publish_local(new, path / name, old=folder / "old")
+        _publish_local(new, path / name, old=folder / "old")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -266,13 +269,17 @@ def _clear_staging(path: Path) -> None:
 
 def _sync(folder: Path) -> None:
     """Has all files of a folder on the disk, so that not even a power cut leaves a part of them."""
-    for parent, _, files in os.walk(folder):
-        for place in (*(Path(parent, file) for file in files), Path(parent)):
-            descriptor = os.open(place, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+    places = [folder, *folder.rglob("*")]
+    with ThreadPoolExecutor(SYNCED_AT_ONCE) as threads:
+        list(threads.map(_sync_one, places))
+
+
+def _sync_one(place: Path) -> None:
+    descriptor = os.open(place, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _publish_local(new: Path, final: Path, *, old: Path) -> None:

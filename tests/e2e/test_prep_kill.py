@@ -15,6 +15,11 @@ import psutil
 import pytest
 from store_contents import contents, made_once
 
+import physkit
+from physkit.data.readers import READERS
+from physkit.data.readers.avi import write_avi
+from physkit.media.frames import Frame
+
 WORKER = "physkit.pipelines.prepare.engines.worker"
 N_KILLS = 20
 N_RECORDINGS = 8
@@ -206,3 +211,30 @@ def test_an_interrupted_run_leaves_no_workers_and_no_rubbish(
     assert (run.returncode, err.strip()) == (130, "physkit: interrupted")
     assert not psutil.wait_procs(workers, timeout=5)[1]
     assert not out.with_name(f".{out.name}.unfinished").exists()
+
+
+@pytest.mark.slow
+def test_memory_of_a_worker_does_not_grow_with_the_recording(
+    raw_ubfc: Path, tmp_path: Path
+) -> None:
+    reader = READERS["ubfc"]()
+    (recording, *_) = reader.find(raw_ubfc).recordings
+    with reader.open_frames(recording) as source:
+        pictures = [frame.rgb for frame in source]
+    peak_mb = []
+    for repeats in (1, 20):
+        n_frames = repeats * len(pictures)
+        folder = tmp_path / str(repeats) / "subject1"
+        folder.mkdir(parents=True)
+        frames = (Frame(pictures[k % len(pictures)], k / 30) for k in range(n_frames))
+        write_avi(folder / "vid.avi", frames, size_px=(320, 240), fps=30.0, codec="mjpeg")
+        times_s = np.arange(n_frames) / 30
+        np.savetxt(folder / "ground_truth.txt", [np.sin(times_s), 0 * times_s + 60, times_s])
+        result = physkit.prepare(
+            dataset="ubfc", raw=folder.parent, out=folder.parent / "s.zarr", workers=1
+        )
+        assert result.n_frames == n_frames
+        assert result.peak_rss_mb is not None
+        peak_mb.append(result.peak_rss_mb)
+    assert peak_mb[1] < peak_mb[0] + 30
+    assert peak_mb[1] < 700
