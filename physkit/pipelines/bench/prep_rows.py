@@ -1,5 +1,6 @@
 """What `physkit bench prep` times, each in a process of its own that holds nothing else."""
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -58,9 +59,10 @@ def opencv_loop(video: Path) -> Lap:
 
 
 def prepared(root: Path, dataset: str, out: Path) -> Lap:
-    """All that `physkit prep` does for the one recording under a root, from file to store."""
+    """All that `physkit prep` does for the one recording under a root, from file to new store."""
     (recording,) = READERS[dataset]().find(root).recordings
     method = Method("haar", None, SIZE_PX)
+    shutil.rmtree(out, ignore_errors=True)
     create_store(out, dataset=dataset)
     n_bytes = list_files(recording).n_bytes
     task = Task(recording, n_bytes, out, method, describe(method))
