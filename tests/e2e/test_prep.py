@@ -22,6 +22,8 @@ from physkit.data.readers.truth import read_conditions
 from physkit.data.store_writer import create_store, writing
 from physkit.media.frames import Frame
 from physkit.pipelines.prepare.result import PrepareResult
+from physkit.pipelines.synth import SynthConfig
+from physkit.pipelines.synth import run as synthesise
 
 NAMES = tuple(f"subject{k}" for k in range(1, 9))
 
@@ -363,6 +365,22 @@ def test_object_storage_is_read_and_written(
     assert prep(raw, out).skipped == ("subject1",)
     assert contents(out) == contents(prepared_ubfc)
     assert physkit.open_store(out)["subject3"].frames(10, 12).shape == (2, 36, 36, 3)
+
+
+def test_conditions_that_far_files_state_are_stored(tmp_path: Path) -> None:
+    config = SynthConfig(
+        "mmpd", str(tmp_path / "raw"), subjects=1, seconds=2, width=160, height=120, workers=1
+    )
+    synthesise(config)
+    near, far = tmp_path / "near.zarr", tmp_path / "far.zarr"
+    physkit.prepare(dataset="mmpd", raw=tmp_path / "raw", out=near, engine="serial")
+    raw = UPath(f"memory://{tmp_path}/raw")
+    raw.fs.put(f"{tmp_path}/raw/", raw.path, recursive=True)
+    physkit.prepare(dataset="mmpd", raw=raw, out=far, engine="serial")
+    assert contents(far) == contents(near)
+    assert physkit.open_store(far)["p1_0"].conditions["light"] == "LED-low"
+    again = physkit.prepare(dataset="mmpd", raw=raw, out=far, engine="serial")
+    assert again.skipped == ("p1_0",)
 
 
 def test_failures_far_away_name_the_far_file(raw_ubfc: Path, tmp_path: Path) -> None:

@@ -54,7 +54,11 @@ def make_plan(
         task = Task(recording, n_bytes, store.path, method, settings, origin)
         if name in store.names:
             stored = _attributes(store, name)
-            reason = _reason(stored, recording, settings, listing)
+            known = identity(recording)
+            if origin is not None:
+                # what a file itself states is not known before it comes
+                known["conditions"] = {**stored.get("conditions", {}), **known["conditions"]}
+            reason = _reason(stored, known, settings, listing)
             if reason is not None:
                 reasons[name] = reason
             elif verify or (origin is None and _is_newer(listing, store.path / name)):
@@ -85,7 +89,7 @@ def _attributes(store: Store, name: str) -> Mapping[str, Any]:
 
 def _reason(
     stored: Mapping[str, Any],
-    recording: Recording,
+    known: Mapping[str, Any],
     settings: Mapping[str, Any],
     listing: Listing | None,
 ) -> str | None:
@@ -94,7 +98,7 @@ def _reason(
         return "what is stored of it cannot be read"
     if stored["settings"] != settings:
         return f"settings changed: {', '.join(differences(stored['settings'], settings))}"
-    now = json.loads(json.dumps(identity(recording)))
+    now = json.loads(json.dumps(known))
     changed = [name for name in now if stored.get(name) != now[name]]
     if changed:
         return f"{', '.join(changed)} changed"

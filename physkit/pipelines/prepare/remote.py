@@ -13,6 +13,8 @@ from upath import UPath
 
 from physkit.core.errors import InputError
 from physkit.core.files import inside
+from physkit.data.readers import READERS
+from physkit.data.readers.base import Reader
 from physkit.data.readers.truth import CONDITIONS_SUFFIX, TRUTH_FOLDER
 from physkit.data.recording import Recording
 
@@ -29,7 +31,16 @@ def fetched(recording: Recording, origin: UPath | None) -> Iterator[Recording]:
     with tempfile.TemporaryDirectory(prefix="physkit-raw-") as folder:
         for entry in recording.files:
             _fetch(origin / entry, inside(Path(folder), entry))
-        yield replace(recording, root=Path(folder))
+        yield _found_anew(recording, Path(folder))
+
+
+def _found_anew(recording: Recording, root: Path) -> Recording:
+    """The recording as its reader sees it here: some data sets state conditions in their files."""
+    reader: Reader = READERS[recording.dataset]()
+    for found in reader.find(root).recordings:
+        if found.name == recording.name:
+            return replace(found, conditions={**found.conditions, **recording.conditions})
+    return replace(recording, root=root)
 
 
 @contextmanager
