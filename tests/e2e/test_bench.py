@@ -81,19 +81,20 @@ def test_every_kind_of_preparation_is_measured(assets: Path) -> None:
     for row in content["rows"]:
         assert "error" not in row
         assert row["frames_per_s"] == row["frames_per_s_all"][0] > 0
+        assert row["cpu_ms_per_frame"] > 0
         assert 50 < row["peak_rss_mb"] < 1500
         assert (row["ratio"] is None) == (row["name"] not in PREP_NAMES[:2])
 
 
 def test_the_ratio_of_preparation_is_in_its_table() -> None:
     rows = (
-        PrepRow("opencv-loop", (500.0, 550.0, 600.0), 1.0, 120.4),
-        PrepRow("prep-avi", (2000.0, 1900.0, 2100.0), 3.6, 230.0),
+        PrepRow("opencv-loop", (500.0, 550.0, 600.0), 1.0, 120.4, 2.871),
+        PrepRow("prep-avi", (2000.0, 1900.0, 2100.0), 3.6, 230.0, 0.8),
         PrepRow("prep-h264", error="clip.mp4: truncated"),
     )
     lines = PrepReport(Machine("a cpu", 2, "Linux x86_64", "3.11", "2.6"), "abc", rows).lines()
-    assert lines[2].split() == ["opencv-loop", "550", "500", "600", "1.00", "120"]
-    assert lines[3].split() == ["prep-avi", "2000", "1900", "2100", "3.60", "230"]
+    assert lines[2].split() == ["opencv-loop", "550", "500", "600", "1.00", "2.87", "120"]
+    assert lines[3].split() == ["prep-avi", "2000", "1900", "2100", "3.60", "0.80", "230"]
     assert lines[4].split() == ["prep-h264", "clip.mp4:", "truncated"]
 
 

@@ -59,6 +59,8 @@ class PrepRow:
     another video than the loop's."""
     peak_rss_mb: float | None = None
     """Most memory its process has held, in units of 1024 * 1024 bytes."""
+    cpu_ms_per_frame: float | None = None
+    """Median over the repeats of the time that a frame takes of all cores together."""
     error: str | None = None
     """Why it could not run."""
 
@@ -81,8 +83,8 @@ class PrepRow:
             return f"{self.name:<12} {self.error}"
         ratio = "-" if self.ratio is None else f"{self.ratio:.2f}"
         least, most = min(self.frames_per_s_all), max(self.frames_per_s_all)
-        speeds = f"{self.frames_per_s:9.0f} {least:8.0f} {most:8.0f}"
-        return f"{self.name:<12} {speeds} {ratio:>6} {self.peak_rss_mb:8.0f}"
+        speeds = f"{self.frames_per_s:9.0f} {least:8.0f} {most:8.0f} {ratio:>6}"
+        return f"{self.name:<12} {speeds} {self.cpu_ms_per_frame:8.2f} {self.peak_rss_mb:7.0f}"
 
 
 @dataclass(frozen=True)
@@ -102,11 +104,12 @@ class PrepReport:
         return {"machine": asdict(self.machine), "commit": self.commit, "rows": rows}
 
     def lines(self) -> list[str]:
-        """An aligned table; `ratio` is to the loop on the same video in the same turn."""
+        """An aligned table; `ratio` is to the loop on the same video, `CPU ms` are for a frame."""
         machine = self.machine
+        speeds = f"{'frames/s':>9} {'least':>8} {'most':>8} {'ratio':>6}"
         return [
             f"{machine.cpu}, {machine.cores} cores, commit {self.commit}",
-            f"{'work':<12} {'frames/s':>9} {'least':>8} {'most':>8} {'ratio':>6} {'RSS MB':>8}",
+            f"{'work':<12} {speeds} {'CPU ms':>8} {'RSS MB':>7}",
             *(row.line() for row in self.rows),
         ]
 
@@ -216,4 +219,10 @@ def _row(name: str, laps: "Mapping[str, list[Lap]]", error: str | None) -> PrepR
     if name in SAME_VIDEO and laps[REFERENCE_ROW]:
         loop = [lap.n_frames / lap.duration_s for lap in laps[REFERENCE_ROW]]
         ratio = statistics.median(s / of for s, of in zip(speeds, loop, strict=True))
-    return PrepRow(name, tuple(speeds), ratio, max(lap.peak_rss_mb for lap in laps[name]))
+    return PrepRow(
+        name,
+        tuple(speeds),
+        ratio,
+        peak_rss_mb=max(lap.peak_rss_mb for lap in laps[name]),
+        cpu_ms_per_frame=statistics.median(1000 * lap.cpu_s / lap.n_frames for lap in laps[name]),
+    )

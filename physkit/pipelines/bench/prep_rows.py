@@ -3,7 +3,7 @@
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 
 import cv2
 import numpy as np
@@ -32,13 +32,27 @@ class Lap:
     """Frames that were handled."""
     duration_s: float
     """How long it took."""
+    cpu_s: float
+    """What it took of all cores together."""
     peak_rss_mb: float
     """Most memory that the process has held so far, in units of 1024 * 1024 bytes."""
 
 
+class _Watch:
+    """Measures from when it is made."""
+
+    def __init__(self) -> None:
+        self._start_s, self._start_cpu_s = perf_counter(), process_time()
+
+    def lap(self, n_frames: int) -> Lap:
+        """All that was done since, on so many frames."""
+        duration_s = perf_counter() - self._start_s
+        return Lap(n_frames, duration_s, process_time() - self._start_cpu_s, peak_rss_mb())
+
+
 def opencv_loop(video: Path) -> Lap:
     """The straightforward way: read, convert, look for a face now and then, cut out, resize."""
-    start_s = perf_counter()
+    watch = _Watch()
     capture = cv2.VideoCapture(str(video))
     cascade = cv2.CascadeClassifier(f"{cv2.data.haarcascades}{LOOP_CASCADE}.xml")
     crops: list[np.ndarray] = []
@@ -55,7 +69,7 @@ def opencv_loop(video: Path) -> Lap:
         small = cv2.resize(rgb[rows, columns], (SIZE_PX, SIZE_PX), interpolation=cv2.INTER_AREA)
         crops.append(small)
     capture.release()
-    return Lap(len(crops), perf_counter() - start_s, peak_rss_mb())
+    return watch.lap(len(crops))
 
 
 def prepared(root: Path, dataset: str, out: Path) -> Lap:
@@ -66,21 +80,20 @@ def prepared(root: Path, dataset: str, out: Path) -> Lap:
     create_store(out, dataset=dataset)
     n_bytes = list_files(recording).n_bytes
     task = Task(recording, n_bytes, out, method, describe(method))
-    start_s = perf_counter()
+    watch = _Watch()
     *_, outcome = work(task)
-    duration_s = perf_counter() - start_s
     assert isinstance(outcome, Outcome)
+    lap = watch.lap(outcome.n_frames)
     if outcome.failure is not None:
         raise InputError(outcome.failure)
-    return Lap(outcome.n_frames, duration_s, outcome.peak_rss_mb)
+    return lap
 
 
 def windows_read(store: Path, n_windows: int) -> Lap:
     """Random windows as a training run takes them, of the default length and form."""
     windows = RandomWindows([WindowSource(str(store))], RandomWindowsConfig())
-    start_s = perf_counter()
-    n_frames = sum(len(windows[index].frames) for index in range(n_windows))
-    return Lap(n_frames, perf_counter() - start_s, peak_rss_mb())
+    watch = _Watch()
+    return watch.lap(sum(len(windows[index].frames) for index in range(n_windows)))
 
 
 def _enlarged(face: np.ndarray) -> tuple[slice, slice]:
