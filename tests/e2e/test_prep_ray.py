@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -18,35 +19,30 @@ import physkit
 DEADLINE_S = 180.0
 S3_KEY = "AWS_SECRET_ACCESS_KEY"
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    # aiohttp complains of sessions that s3fs leaves to the end of the process
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 
 def test_a_ray_cluster_gives_the_same_store(
     raw_ubfc: Path, prepared_ubfc: Path, tmp_path: Path
 ) -> None:
     pytest.importorskip("ray")
-    out = tmp_path / "s.zarr"
-    result = physkit.prepare(dataset="ubfc", raw=raw_ubfc, out=out, engine="ray", workers=2)
-    assert (len(result.done), result.failed, result.workers) == (8, (), 2)
+    raw, out = tmp_path / "raw", tmp_path / "s.zarr"
+    shutil.copytree(raw_ubfc, raw)
+    label = raw / "subject2" / "ground_truth.txt"
+    text = label.read_bytes()
+    label.write_bytes(b"")
+    result = physkit.prepare(dataset="ubfc", raw=raw, out=out, engine="ray", workers=2)
+    assert (len(result.done), result.workers) == (7, 2)
+    (failure,) = result.failed
+    assert (failure.recording, "ground_truth.txt" in failure.cause) == ("subject2", True)
+    label.write_bytes(text)
+    again = physkit.prepare(dataset="ubfc", raw=raw, out=out, engine="ray", workers=2)
+    assert (again.done, len(again.skipped), again.failed) == (("subject2",), 7, ())
     assert contents(out) == contents(prepared_ubfc)
-    again = physkit.prepare(dataset="ubfc", raw=raw_ubfc, out=out, engine="ray", workers=2)
-    assert (again.done, len(again.skipped)) == ((), 8)
-
-
-def test_a_bad_recording_is_named_by_ray_too(raw_ubfc: Path, tmp_path: Path) -> None:
-    pytest.importorskip("ray")
-    raw = tmp_path / "raw"
-    for name in ("subject1", "subject2"):
-        (raw / name).mkdir(parents=True)
-        for file in (raw_ubfc / name).iterdir():
-            (raw / name / file.name).hardlink_to(file)
-    (raw / "subject2" / "ground_truth.txt").unlink()
-    (raw / "subject2" / "ground_truth.txt").touch()
-    result = physkit.prepare(
-        dataset="ubfc", raw=raw, out=tmp_path / "s.zarr", engine="ray", workers=2
-    )
-    assert result.done == ("subject1",)
-    assert "ground_truth.txt" in result.failed[0].cause
 
 
 def busy_ray_workers(driver: int) -> list[psutil.Process]:
