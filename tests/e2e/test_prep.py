@@ -105,7 +105,7 @@ def test_other_settings_are_prepared_anew_and_named(
 ) -> None:
     out = tmp_path / "s.zarr"
     prep(raw_ubfc, out, only=["subject1", "subject2"])
-    words = f"prep --dataset ubfc --raw {raw_ubfc} --out {out} --only [subject1] --size 24"
+    words = f"prep --dataset ubfc --raw {raw_ubfc} --out {out} --only subject1 --size 24"
     assert main([*words.split(), "--engine", "serial"]) == 0
     assert "again: subject1: settings changed: size_px 36 -> 24" in capsys.readouterr().out
     sizes = {name: r.size_px for name, r in physkit.open_store(out).items()}

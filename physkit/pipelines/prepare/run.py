@@ -49,8 +49,8 @@ class PrepareConfig:
     """local, processes of this computer; ray, a Ray cluster; or serial, this very process."""
     ray_address: str | None = None
     """Ray cluster to join, such as auto or ray://host:10001; by default one of this computer."""
-    only: list[str] | None = None
-    """Names of the recordings to prepare, as [a,b]; by default all."""
+    only: list[str] | str | None = None
+    """Name of the recording to prepare, or names as in [a,b]; by default all."""
     verify: bool = False
     """Compare checksums of the raw files too, not only their names, sizes and dates."""
 
@@ -147,10 +147,12 @@ def _raw_tree(
 def _chosen(config: PrepareConfig, recordings: "Sequence[Recording]") -> "list[Recording]":
     """The recordings that --only names. Raises UnknownNameError where there is no such."""
     known = [recording.name for recording in recordings]
-    for name in config.only or ():
+    chosen = known if config.only is None else config.only
+    chosen = [chosen] if isinstance(chosen, str) else chosen
+    for name in chosen:
         if name not in known:
             raise unknown_name(f"recording in {config.raw}:", name, known)
-    return [r for r in recordings if config.only is None or r.name in config.only]
+    return [recording for recording in recordings if recording.name in chosen]
 
 
 def crew_of(config: PrepareConfig, n_tasks: int) -> "tuple[Crew, tuple[str, ...]]":
