@@ -1,19 +1,26 @@
 """Walks the registries, so that an addition is tested without anyone remembering."""
 
 import inspect
+from pathlib import Path
 
 import pytest
 import torch
 
 from physkit.core.registry import Registry
+from physkit.data.readers import READERS
+from physkit.data.readers.base import Reader
 from physkit.face.detect import DETECTORS
 from physkit.models import MODELS
 from physkit.nn.streaming import PulseModel
 from physkit.ops import ssm_scan, temporal_norm
 from physkit.pipelines.predict import PredictConfig
+from physkit.pipelines.prepare.engines import ENGINES
 from physkit.pipelines.score import ScoreConfig
 
-REGISTRIES = [MODELS, DETECTORS, ssm_scan.BACKENDS, temporal_norm.BACKENDS]
+REGISTRIES = [MODELS, DETECTORS, READERS, ENGINES, ssm_scan.BACKENDS, temporal_norm.BACKENDS]
+
+
+REPOSITORY = Path(__file__).parents[2]
 
 
 def entries(registries: list[Registry]) -> list[tuple[Registry, str]]:
@@ -23,6 +30,15 @@ def entries(registries: list[Registry]) -> list[tuple[Registry, str]]:
 @pytest.mark.parametrize(("registry", "name"), entries(REGISTRIES))
 def test_every_entry_can_be_imported_and_says_what_it_is(registry: Registry, name: str) -> None:
     assert inspect.getdoc(registry[name])
+
+
+@pytest.mark.parametrize("name", list(READERS))
+def test_every_reader_is_called_as_registered_and_has_its_how_to(name: str) -> None:
+    reader = READERS[name]()
+    assert isinstance(reader, Reader)
+    assert reader.name == name
+    how_to = (REPOSITORY / "data_prep" / name.removesuffix("-set1") / "README.md").read_text()
+    assert f"physkit prep --dataset {name} " in how_to
 
 
 @pytest.mark.parametrize("name", list(MODELS))
