@@ -43,3 +43,18 @@ def test_closing_early_ends_the_thread() -> None:
     next(stream)
     stream.close()
     assert threading.active_count() == before
+
+
+def test_closing_closes_the_generator_that_items_come_from() -> None:
+    closed = threading.Event()
+
+    def items() -> Iterator[int]:
+        try:
+            yield from iter(int, 1)  # never ends by itself
+        finally:
+            closed.set()
+
+    stream = prefetch(items(), depth=8)
+    next(stream)
+    stream.close()
+    assert closed.is_set()
