@@ -7,7 +7,6 @@ import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from physkit.media.area import area_resized
 from physkit.media.orientation import Orientation, orient
 
 GREEN = 1
@@ -37,8 +36,8 @@ class Picture(ABC):
     def shrunk(
         self, top: int, bottom: int, left: int, right: int, *, height: int, width: int
     ) -> UInt8[np.ndarray, "{height} {width} 3"]:
-        """A part, each of whose pixels is the mean of the area it covers: see `area_resized`."""
-        return area_resized(self.part(top, bottom, left, right), height=height, width=width)
+        """A part, each of whose pixels is the mean of the area it covers (OpenCV's INTER_AREA)."""
+        return resized(self.part(top, bottom, left, right), height=height, width=width)
 
 
 class PixelPicture(Picture):
@@ -69,8 +68,8 @@ class PixelPicture(Picture):
     def shrunk(
         self, top: int, bottom: int, left: int, right: int, *, height: int, width: int
     ) -> UInt8[np.ndarray, "{height} {width} 3"]:
-        """A part, each of whose pixels is the mean of the area it covers: see `area_resized`."""
-        small = area_resized(self._pixels[top:bottom, left:right], height=height, width=width)
+        """A part, each of whose pixels is the mean of the area it covers (OpenCV's INTER_AREA)."""
+        small = resized(self._pixels[top:bottom, left:right], height=height, width=width)
         # Swapped when it is small: each channel is resized by itself.
         return cv2.cvtColor(small, cv2.COLOR_BGR2RGB) if self._is_bgr else small
 
@@ -106,3 +105,13 @@ def sparse(plane: UInt8[np.ndarray, "h w"], n: int) -> UInt8[np.ndarray, "rows c
     """About n x n pixels of a plane, evenly spread; fewer where it has fewer."""
     step_y, step_x = (max(1, side // n) for side in plane.shape)
     return plane[::step_y, ::step_x]
+
+
+def resized(
+    pixels: UInt8[np.ndarray, "h w 3"], *, height: int, width: int
+) -> UInt8[np.ndarray, "{height} {width} 3"]:
+    """A picture of another size; where it shrinks, each pixel is the mean of the area it covers."""
+    small: UInt8[np.ndarray, "_ _ 3"] = cv2.resize(
+        pixels, (width, height), interpolation=cv2.INTER_AREA
+    )
+    return small

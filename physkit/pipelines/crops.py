@@ -5,7 +5,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from physkit.core.errors import InputError, WeightsError
@@ -16,9 +15,10 @@ from physkit.face.detect.base import FaceDetector
 from physkit.face.track import FaceTracker
 from physkit.media.crops import Crops
 from physkit.media.frames import FrameSource
+from physkit.media.picture import resized
 from physkit.pipelines.prefetch import prefetch
 
-DECODED_AHEAD = 8
+DECODED_AHEAD = 16
 """Pictures that are decoded before the tracker asks for them; a raw one takes a megabyte."""
 TRACKED_AHEAD = 16
 """Pictures that are tracked before they are cropped: about as many as one look lets go."""
@@ -106,13 +106,8 @@ def stored_crops(crops: Crops, *, size: int) -> Iterator[TimedCrop]:
     for crop, timestamp_s in zip(crops.frames, crops.timestamps_s, strict=True):
         picture = np.asarray(crop)
         if picture.shape[:2] != (size, size):
-            picture = resized(picture, size)
+            picture = resized(picture, height=size, width=size)
         yield TimedCrop(float(timestamp_s), picture, 0)
-
-
-def resized(picture: np.ndarray, size: int) -> np.ndarray:
-    """A square crop, area-resized to another side."""
-    return np.asarray(cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA))
 
 
 def check_crop_size(path: str, crops: Crops, *, size: int) -> None:

@@ -9,8 +9,9 @@ import torch
 from physkit.core.errors import InputError
 from physkit.data.store import NO_SEGMENT, StoredRecording
 from physkit.evaluate.predictions import MIN_SAMPLES, PredictedRecording
+from physkit.media.picture import resized
 from physkit.nn.streaming import PulseModel
-from physkit.pipelines.crops import TimedCrop, resized
+from physkit.pipelines.crops import TimedCrop
 from physkit.pipelines.inference import crop_size_px
 from physkit.pipelines.stream import PulseStream
 from physkit.signal.resample import median_fps, sample_at
@@ -69,5 +70,5 @@ def recording_crops(recording: StoredRecording, *, size: int) -> Iterator[TimedC
             if segments[index] == NO_SEGMENT:
                 yield TimedCrop(times_s[index], None, None)
                 continue
-            picture = crop if side == size else resized(crop, size)
+            picture = crop if side == size else resized(crop, height=size, width=size)
             yield TimedCrop(times_s[index], picture, segments[index])

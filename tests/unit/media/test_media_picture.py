@@ -9,10 +9,9 @@ import cv2
 import numpy as np
 import pytest
 
-from physkit.media.area import area_resized
 from physkit.media.frames import Frame, open_frames
 from physkit.media.orientation import Orientation, orient
-from physkit.media.picture import Picture, PixelPicture, TurnedPicture
+from physkit.media.picture import Picture, PixelPicture, TurnedPicture, resized
 
 MakeVideo = Callable[..., Path]
 BT601, BT709, UNTAGGED = 6, 1, 2
@@ -41,7 +40,7 @@ def assert_parts_equal(picture: Picture, whole: np.ndarray) -> None:
         expected = whole[top:bottom, left:right]
         np.testing.assert_array_equal(picture.part(top, bottom, left, right), expected)
         small = picture.shrunk(top, bottom, left, right, height=9, width=7)
-        np.testing.assert_array_equal(small, area_resized(expected, height=9, width=7))
+        np.testing.assert_array_equal(small, resized(expected, height=9, width=7))
 
 
 def write_noise(path: Path, *, pixels: str, height: int, width: int, tags: tuple[int, int]) -> Path:
