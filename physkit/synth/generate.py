@@ -19,8 +19,11 @@ from physkit.synth.pulse import breathing_at, draw_heartbeats, pulse_at, rate_at
 from physkit.synth.scene import Moments, Scene
 from physkit.synth.streams import Streams
 
-SMOOTHING_TAPS = 5
-"""Moments over which small vessels are taken to smooth the pulse."""
+VESSEL_TAPS = (5, 1.5)
+"""Moments over which small vessels are taken to smooth the pulse, and how many standard deviations
+they reach to either side."""
+SENSOR_TAPS = (17, 4.0)
+"""The same of the contact sensor; so many that nothing is left that 60 samples/s do not hold."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,7 @@ class Synthesis:
         finger_s = times_s - config.finger_lag_s
         breath = breathing_at(self.beats, times_s, config=config)
         return {
-            "pulse": pulse_at(self.beats, finger_s, config=config),
+            "pulse": self._smoothed(finger_s, config.sensor_s, SENSOR_TAPS),
             "heart_rate_bpm": rate_at(self.beats, times_s),
             "spo2_percent": np.round(config.spo2_percent + 0.6 * breath),
             "respiration": breath,
@@ -111,16 +114,22 @@ class Synthesis:
 
     def _volume(self) -> Float[np.ndarray, "t 2"]:
         """Blood in the forehead and at the chin at the frames' times."""
-        skin, pulse = self.dials.skin, self.dials.pulse
-        at = np.linspace(-1.5, 1.5, SMOOTHING_TAPS)
-        weights = np.exp(-0.5 * at**2) / np.exp(-0.5 * at**2).sum()
+        skin = self.dials.skin
 
         def seen(delay_s: float) -> Float[np.ndarray, "t"]:
-            taps = [
-                weight * pulse_at(self.beats, self.times_s - delay_s - shift_s, config=pulse)
-                for weight, shift_s in zip(weights, skin.smoothing_s * at, strict=True)
-            ]
-            return np.asarray(np.sum(taps, axis=0))
+            return self._smoothed(self.times_s - delay_s, skin.smoothing_s, VESSEL_TAPS)
 
         half_s = skin.delay_spread_s / 2
         return np.stack([seen(-half_s), seen(half_s)], axis=1)
+
+    def _smoothed(
+        self, times_s: Float[np.ndarray, "t"], width_s: float, taps: tuple[int, float]
+    ) -> Float[np.ndarray, "t"]:
+        """The pulse at any times, smoothed by a Gaussian with a standard deviation of `width_s`."""
+        n, reach = taps
+        at = np.linspace(-reach, reach, n)
+        weights = np.exp(-0.5 * at**2) / np.exp(-0.5 * at**2).sum()
+        smoothed = np.zeros(times_s.shape)
+        for weight, shift_s in zip(weights, width_s * at, strict=True):
+            smoothed += weight * pulse_at(self.beats, times_s - shift_s, config=self.dials.pulse)
+        return smoothed

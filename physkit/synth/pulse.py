@@ -50,6 +50,8 @@ class PulseConfig:
     """Age of the arteries from 0 to 1: the reflected wave comes earlier and fills the notch."""
     spo2_percent: float = 97.5
     """Mean oxygen saturation in percent."""
+    sensor_s: float = 0.025
+    """Time over which the contact sensor smooths the pulse, as a standard deviation in seconds."""
     finger_lag_s: float = 0.0
     """Time in seconds by which the pulse reaches the contact sensor later than the face."""
 

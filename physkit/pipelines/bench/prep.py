@@ -28,8 +28,9 @@ class BenchPrepConfig:
 
     clip: str | None = None
     """Compressed video for the row prep-h264; a synthetic one when None."""
-    seconds: float = 30.0
-    """Length of the uncompressed recording, which takes 28 MB a second of disk while this runs."""
+    seconds: float = 60.0
+    """Length of the uncompressed recording, about that of UBFC-rPPG's own; it takes 28 MB a second
+    of disk while this runs."""
     repeats: int = 5
     """Measurements of each row; they take turns, so that a slow moment hits all alike."""
     windows: int = 200
