@@ -235,14 +235,28 @@ def _parse(name: str, command: Command, config_class: type, words: list[str]) ->
 
 
 def _with_values(config_class: type, words: list[str]) -> list[str]:
-    """The words, with `--flag` of a yes-or-no option standing for `--flag=true`."""
+    """The words, with `--flag` of a yes-or-no option standing for `--flag=true`, and names for an
+    option that takes several as text, though they look like numbers."""
     fields = dataclasses.fields(config_class)
     flags = {f"--{field.name}" for field in fields if field.type in (bool, "bool")}
-    following = [*words, ""][1:]
-    return [
-        f"{word}=true" if word in flags and after.lower() not in ("true", "false") else word
-        for word, after in zip(words, following, strict=True)
-    ]
+    lists = {f"--{field.name}" for field in fields if "list[str]" in str(field.type)}
+    given = []
+    for before, word, after in zip(["", *words], words, [*words[1:], ""], strict=False):
+        option, equals, value = word.partition("=")
+        if word in flags and after.lower() not in ("true", "false"):
+            given.append(f"{word}=true")
+        elif before in lists:
+            given.append(_as_texts(word))
+        elif equals and option in lists:
+            given.append(f"{option}={_as_texts(value)}")
+        else:
+            given.append(word)
+    return given
+
+
+def _as_texts(names: str) -> str:
+    """`[a,b]`, `a,b` or `a` as a list of texts: YAML would take 1_0 for the number 10."""
+    return json.dumps([name.strip(" '\"") for name in names.strip("[] ").split(",")])
 
 
 def _parser(name: str, command: Command, config_class: type) -> ArgumentParser:
