@@ -38,7 +38,7 @@ NO_SEGMENT = -1
 class StoredRecording:
     """One prepared recording; arrays are read when asked for.
 
-    Raises InputError where an array is missing or damaged.
+    Raises InputError where an array or an attribute is missing or damaged.
     """
 
     place: str
@@ -56,28 +56,28 @@ class StoredRecording:
     @property
     def dataset(self) -> str:
         """Data set it comes from."""
-        return str(self.attributes["dataset"])
+        return str(self._attribute("dataset"))
 
     @property
     def subject(self) -> str:
         """The person."""
-        return str(self.attributes["subject"])
+        return str(self._attribute("subject"))
 
     @property
     def session(self) -> str:
         """Which of the person's recordings."""
-        return str(self.attributes["session"])
+        return str(self._attribute("session"))
 
     @property
     def conditions(self) -> Mapping[str, Condition]:
         """Condition columns."""
-        conditions: Mapping[str, Condition] = self.attributes["conditions"]
+        conditions: Mapping[str, Condition] = self._attribute("conditions")
         return conditions
 
     @property
     def settings(self) -> Mapping[str, Any]:
         """How it was prepared."""
-        settings: Mapping[str, Any] = self.attributes["settings"]
+        settings: Mapping[str, Any] = self._attribute("settings")
         return settings
 
     @cached_property
@@ -139,6 +139,12 @@ class StoredRecording:
         """What else was measured at the pulse's times, by name with its unit."""
         names = [name for name in self.group.array_keys() if name.startswith(COLUMN_PREFIX)]
         return {name.removeprefix(COLUMN_PREFIX): self._read(name) for name in sorted(names)}
+
+    def _attribute(self, name: str) -> Any:
+        try:
+            return self.attributes[name]
+        except KeyError as error:
+            raise self._damaged(name, "no such attribute") from error
 
     def _read(self, name: str) -> Any:
         try:

@@ -34,7 +34,7 @@ class EvaluateConfig:
     hr: Literal["fft", "peak"] = "fft"
     """Heart rate from the spectrum, or from the intervals between peaks."""
     subjects: list[str] | None = None
-    """Only these people of the store; by default all."""
+    """Only these people of the store, as in [a,b]; by default all."""
     chunk_frames: int = 128
     """Frames that the model reads at once; changes speed and memory, not the result."""
     threads: int | None = None
@@ -108,16 +108,17 @@ def run(config: EvaluateConfig, *, progress: bool = False) -> EvaluateResult:
 
     find_protocol(config.protocol)
     store = open_store(config.data)
-    recordings = _chosen(store, config.subjects)
+    recordings, damaged = _chosen(store, config.subjects)
     name, model, notes = choose_model(config.model, config.weights)
-    predicted, left_out = _predict_all(recordings, model, config, progress=progress)
-    if not predicted:
-        raise InputError(f"{config.data}: no recording could be read; {': '.join(left_out[0])}")
     out = Path(config.out)
     try:
-        out.mkdir(parents=True, exist_ok=True)
+        out.mkdir(parents=True, exist_ok=True)  # before the work, which may take hours
     except OSError as error:
         raise InputError(f"{out}: cannot be made ({error}); choose another --out") from error
+    predicted, unread = _predict_all(recordings, model, config, progress=progress)
+    left_out = [*damaged, *unread]
+    if not predicted:
+        raise InputError(f"{config.data}: no recording could be read; {': '.join(left_out[0])}")
     write_predictions(predicted, out / "predictions.parquet")
     result = score(
         out / "predictions.parquet",
@@ -129,16 +130,32 @@ def run(config: EvaluateConfig, *, progress: bool = False) -> EvaluateResult:
     return EvaluateResult(result, name, tuple(left_out), out, notes)
 
 
-def _chosen(store: "Store", subjects: list[str] | None) -> list["StoredRecording"]:
+def _chosen(
+    store: "Store", subjects: list[str] | None
+) -> tuple[list["StoredRecording"], list[tuple[str, str]]]:
+    """The recordings to read, and those too damaged for that, each with the cause."""
+    from physkit.core.naming import natural_order
     from physkit.core.registry import unknown_name
 
-    recordings = list(store.values())
-    if not recordings:
+    if not store.names:
         raise InputError(f"{store.path}: holds no recordings; fill it by physkit prep")
+    readable: list[StoredRecording] = []
+    damaged: list[tuple[str, str]] = []
+    people: set[str] = set()
+    for name in store.names:
+        try:
+            recording = store[name]
+            people.add(recording.subject)
+            _ = recording.n_frames  # read here, so that what lacks its frames is told here
+        except InputError as error:
+            damaged.append((name, str(error)))
+        else:
+            readable.append(recording)
     for subject in subjects or ():
-        if subject not in store.subjects:
-            raise unknown_name(f"subject in {store.path}:", subject, store.subjects)
-    return [r for r in recordings if subjects is None or r.subject in subjects]
+        if subject not in people:
+            known = sorted(people, key=natural_order)
+            raise unknown_name(f"subject in {store.path}:", subject, known)
+    return [r for r in readable if subjects is None or r.subject in subjects], damaged
 
 
 def _predict_all(

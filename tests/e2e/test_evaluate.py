@@ -1,9 +1,12 @@
 """`physkit evaluate` on stores: rates, gaps, what is left out, and what is refused."""
 
 import json
+import re
+import shutil
 from pathlib import Path
 
 import pytest
+import zarr
 from stores import add_recording, small_store
 
 import physkit
@@ -58,6 +61,22 @@ def test_what_cannot_be_read_is_named_and_the_rest_is_scored(tmp_path: Path) -> 
     assert "--size 36" in causes["tiny"]
 
 
+def test_recordings_that_lost_files_harm_no_other(tmp_path: Path) -> None:
+    store = tmp_path / "test.zarr"
+    for name in ("good", "groupless", "frameless", "nobodys"):
+        add_recording(store, name, subject="a", rate_bpm=75.0)
+    (store / "groupless" / "zarr.json").write_text("{")
+    shutil.rmtree(store / "frameless" / "frames")
+    group = zarr.open_group(store / "nobodys", mode="r+")
+    del group.attrs["subject"]
+    result = physkit.evaluate_model(store, tmp_path / "out", model="green")
+    assert (result.exit_status, result.score.n_recordings) == (1, 1)
+    causes = dict(result.left_out)
+    assert set(causes) == {"groupless", "frameless", "nobodys"}
+    assert "'subject' is missing or damaged" in causes["nobodys"]
+    assert all(str(store / name) in cause for name, cause in causes.items())
+
+
 def test_larger_crops_are_reduced_to_the_models_size(tmp_path: Path) -> None:
     add_recording(tmp_path / "s.zarr", "a", subject="a", rate_bpm=75.0, size_px=72)
     result = physkit.evaluate_model(
@@ -72,6 +91,19 @@ def test_only_the_subjects_asked_for_are_read(tmp_path: Path) -> None:
         tmp_path / "s.zarr", tmp_path / "out", model="pos", subjects=["bert", "cleo"]
     )
     assert {window.subject for window in result.score.windows} == {"bert", "cleo"}
+
+
+@pytest.mark.parametrize("names", ["2", "[2]", "02,2", '["2", 02]'])
+def test_names_are_text_though_they_look_like_numbers(
+    names: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small_store(tmp_path / "s.zarr", {"1": 60.0, "2": 84.0, "02": 120.0})
+    words = ["evaluate", "--data", str(tmp_path / "s.zarr"), "--out", str(tmp_path / "out")]
+    assert main([*words, "--model", "green", f"--subjects={names}", "--json"]) == 0
+    subjects = {row.subject for row in read_predictions(tmp_path / "out" / "predictions.parquet")}
+    assert subjects == set(re.findall(r"\d+", names))
+    assert main([*words, "--model", "green", "--subjects", names, "--json"]) == 0
+    capsys.readouterr()
 
 
 def test_unusable_stores_subjects_and_options_are_refused_in_one_line(tmp_path: Path) -> None:
