@@ -24,6 +24,8 @@ REQUIRED = ("recording", "subject", "fps", "prediction", "label", "representatio
 """Columns every predictions file has."""
 _REPRESENTATIONS = ("waveform", "diff")
 _TIMES = "timestamps_s"
+_OWN = frozenset({*REQUIRED, _TIMES})
+"""Columns that are no conditions."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,9 +84,11 @@ def read_predictions(path: Path) -> tuple[PredictedRecording, ...]:
 def write_predictions(recordings: Sequence[PredictedRecording], path: Path) -> None:
     """Write a predictions file, whole or not at all.
 
-    Raises InputError where the file cannot be written.
+    A condition that is called as one of the file's own columns, such as fps, gives way to it.
+    Raises InputError where the file cannot be written, or where a condition is text in one
+    recording and a number in another.
     """
-    conditions = sorted({name for r in recordings for name in r.conditions})
+    conditions = sorted({name for r in recordings for name in r.conditions} - _OWN)
     number_list = pa.list_(pa.float64())
     columns: dict[str, Any] = {
         "recording": pa.array([r.recording for r in recordings], pa.string()),
@@ -96,7 +100,14 @@ def write_predictions(recordings: Sequence[PredictedRecording], path: Path) -> N
     }
     if any(r.timestamps_s is not None for r in recordings):
         columns[_TIMES] = pa.array([r.timestamps_s for r in recordings], number_list)
-    columns |= {name: pa.array([r.conditions.get(name) for r in recordings]) for name in conditions}
+    try:
+        for name in conditions:
+            columns[name] = pa.array([r.conditions.get(name) for r in recordings])
+    except pa.ArrowException as error:
+        raise InputError(
+            f"{path}: condition '{name}' is not of one kind in all recordings ({error}); "
+            "make it text, a number or true/false throughout"
+        ) from error
     with whole_file(path) as unfinished:
         pq.write_table(pa.table(columns), unfinished)
 
@@ -198,7 +209,6 @@ def _row(path: Path, index: int, values: dict[str, Any]) -> PredictedRecording:
         raise InputError(
             f"{where}: {prediction.size} samples are too short; at least {MIN_SAMPLES} are needed"
         )
-    used = {*REQUIRED, _TIMES}
     return PredictedRecording(
         recording=values["recording"],
         subject=values["subject"],
@@ -211,7 +221,7 @@ def _row(path: Path, index: int, values: dict[str, Any]) -> PredictedRecording:
             # NaN is how other tools write a missing number
             name: None if value != value else value
             for name, value in values.items()
-            if name not in used
+            if name not in _OWN
         },
     )
 

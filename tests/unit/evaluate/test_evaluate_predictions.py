@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +68,24 @@ def test_every_list_of_numbers_is_read(tmp_path: Path, kind: pa.DataType) -> Non
     (row,) = read_predictions(tmp_path / "p.parquet")
     assert row.prediction.dtype == np.float64
     np.testing.assert_array_equal(row.prediction, GOOD["prediction"])
+
+
+def test_the_files_own_columns_are_no_conditions(tmp_path: Path, recordings) -> None:
+    (row,) = recordings(1)
+    named = replace(row, conditions={"fps": 25.0, "subject": "x", "label": 3, "light": "lamp"})
+    write_predictions([named], tmp_path / "p.parquet")
+    (back,) = read_predictions(tmp_path / "p.parquet")
+    assert (back.fps, back.subject, dict(back.conditions)) == (row.fps, "s0", {"light": "lamp"})
+
+
+def test_a_condition_of_two_kinds_is_named(tmp_path: Path, recordings) -> None:
+    mixed = [
+        replace(row, conditions={"light": light})
+        for row, light in zip(recordings(2), ("lamp", 3), strict=True)
+    ]
+    with pytest.raises(InputError, match=r"p\.parquet: condition 'light' is not of one kind"):
+        write_predictions(mixed, tmp_path / "p.parquet")
+    assert not (tmp_path / "p.parquet").exists()
 
 
 @pytest.mark.parametrize(
