@@ -1,6 +1,7 @@
 """Errors by condition: skin tone, light, motion, and whatever else a predictions file names."""
 
 import math
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -73,12 +74,13 @@ class AnsiVerdict:
 
 
 def breakdowns(windows: Sequence[Window], *, min_quality: float) -> tuple[Breakdown, ...]:
-    """Errors by each condition with 2 to `MAX_GROUPS` values."""
+    """Errors by each condition with 2 to `MAX_GROUPS` values that groups people."""
     names = sorted({name for w in windows for name in w.conditions})
     found = []
     for name in names:
         values = sorted({w.conditions.get(name) for w in windows}, key=_order)
-        if 2 <= len(values) <= MAX_GROUPS or (_is_skin(name) and len(values) == 1):
+        groups = 2 <= len(values) <= MAX_GROUPS and not _is_reading(windows, name)
+        if groups or (_is_skin(name) and len(values) == 1):
             found.append(_breakdown(windows, name, values, min_quality))
     return tuple(found)
 
@@ -101,6 +103,16 @@ def ansi_verdicts(found: Sequence[Breakdown]) -> tuple[AnsiVerdict, ...]:
         for b in found
         if _is_skin(b.condition)
     )
+
+
+def _is_reading(windows: Sequence[Window], name: str) -> bool:
+    """Whether a condition measures each person: fractions, none of which two people share."""
+    people: dict[Condition, set[str]] = defaultdict(set)
+    for window in windows:
+        people[window.conditions.get(name)].add(window.subject)
+    has_fractions = any(isinstance(value, float) and value % 1 != 0 for value in people)
+    is_shared = any(len(subjects) > 1 for subjects in people.values())
+    return has_fractions and not is_shared and len({window.subject for window in windows}) > 1
 
 
 def _is_skin(name: str) -> bool:

@@ -137,3 +137,13 @@ def test_a_column_of_readings_is_no_grouping_and_null_is_a_group() -> None:
     windows += [window(60, 60, conditions={"lux": 1.0, "light": "lamp"})]
     (found,) = breakdowns(windows, min_quality=0.3)
     assert [g.group for g in found.groups] == ["lamp", "missing"]
+
+
+def test_a_measure_of_each_person_is_no_grouping_and_a_shared_fraction_is_one() -> None:
+    windows = [
+        window(60, 60, subject=f"s{i}", conditions={"height_m": 1.6 + 0.01 * i, "lux": lux})
+        for i in range(4)
+        for lux in (1.6, 2.5)
+    ]
+    (found,) = breakdowns(windows, min_quality=0.3)
+    assert (found.condition, [g.group for g in found.groups]) == ("lux", ["1.6", "2.5"])
