@@ -195,14 +195,26 @@ def _compare(path: Path, settings: dict[str, Any]) -> None:
 def _kept(root: Path) -> dict[tuple[int, int], SynthRecording]:
     """Recordings of an earlier run, by the numbers of person and session.
 
-    The truth of a recording is written last, so that one that has it is whole.
+    The truth of a recording is written last, so that one that has it is whole. Raises InputError
+    for one whose numbers are not told.
     """
-    from physkit.data.readers.truth import read_conditions, read_truth
+    from physkit.data.readers.truth import (
+        CONDITIONS_SUFFIX,
+        TRUTH_FOLDER,
+        read_conditions,
+        read_truth,
+    )
 
     kept = {}
     for name, conditions in read_conditions(root).items():
         truth = read_truth(root, name)
-        numbers = (int(conditions["subject_number"]), int(conditions["session_number"]))
+        try:
+            numbers = (int(conditions["subject_number"]), int(conditions["session_number"]))
+        except (KeyError, ValueError) as error:
+            raise InputError(
+                f"{root / TRUTH_FOLDER / name}{CONDITIONS_SUFFIX}: tells no subject_number and "
+                "session_number; remove it and run the same physkit synth again"
+            ) from error
         n_frames = len(truth.pulse.samples)
         kept[numbers] = SynthRecording(name, truth.heart_rate_bpm, n_frames, is_new=False)
     return kept

@@ -459,6 +459,14 @@ def test_the_data_set_is_told_from_the_files(clean: Path, tmp_path: Path) -> Non
         physkit.audit(tmp_path, quick=True)
 
 
+def test_damaged_conditions_are_not_taken_for_another_data_set(tmp_path: Path) -> None:
+    (tmp_path / "subject1").mkdir()
+    (tmp_path / "synthetic").mkdir()
+    (tmp_path / "synthetic" / "subject1.conditions.json").write_text("{")
+    with pytest.raises(InputError, match=r"subject1\.conditions\.json: damaged"):
+        physkit.audit(tmp_path, quick=True)
+
+
 def test_an_unexpected_error_is_a_finding_of_its_recording(clean: Path) -> None:
     recording = READERS["ubfc"]().find(clean).recordings[0]
     broken = replace(recording, files=())

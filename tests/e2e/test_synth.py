@@ -61,7 +61,7 @@ def test_label_and_times_are_the_truths(pure: Path) -> None:
     np.testing.assert_allclose(times_s, truth.pulse.timestamps_s, atol=1e-6)
     at_frames = np.interp(truth.pulse.timestamps_s, label.timestamps_s, label.samples)
     np.testing.assert_allclose(at_frames, truth.pulse.samples, atol=0.05)
-    assert truth.face_boxes.shape == (60, 4)
+    assert truth.face_boxes.shape == (len(times_s), 4)
 
 
 def test_one_seed_gives_one_tree_whatever_the_workers(pure: Path, tmp_path: Path) -> None:
@@ -127,6 +127,16 @@ def test_a_second_run_writes_only_what_is_missing(
     after = files(out)
     assert all(after[name] == content for name, content in before.items())
     assert after.keys() == files(pure).keys()
+
+
+def test_conditions_without_their_numbers_are_named(
+    pure: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "pure"
+    shutil.copytree(pure, out)
+    (out / "synthetic" / "02-02.conditions.json").write_text('{"subject_number": "x"}')
+    words = ["--subjects", "2", "--sessions", "2", "--preset", "pure-like"]
+    assert "02-02.conditions.json: tells no subject_number" in refused(capsys, synth(out, *words))
 
 
 def refused(capsys: pytest.CaptureFixture[str], status: int) -> str:

@@ -73,14 +73,29 @@ def read_truth(root: Path, name: str) -> Truth:
 def read_conditions(root: Path) -> dict[str, dict[str, Condition]]:
     """Conditions of the synthetic recordings under a root by name; empty for real ones.
 
-    Raises InputError for a file that is damaged.
+    Raises InputError for a file that is damaged, or a link out of the root.
     """
-    known = {}
-    for path in sorted((root / TRUTH_FOLDER).glob(f"*{CONDITIONS_SUFFIX}")):
-        try:
-            known[path.name.removesuffix(CONDITIONS_SUFFIX)] = json.loads(path.read_text("utf-8"))
-        except (OSError, ValueError) as error:
-            raise InputError(
-                f"{path}: damaged ({error}); write the data anew with physkit synth"
-            ) from error
-    return known
+    folder = root / TRUTH_FOLDER
+    return {
+        path.name.removesuffix(CONDITIONS_SUFFIX): _read(inside(root, f"{folder.name}/{path.name}"))
+        for path in sorted(folder.glob(f"*{CONDITIONS_SUFFIX}"))
+    }
+
+
+def _read(path: Path) -> dict[str, Condition]:
+    try:
+        values = json.loads(path.read_text("utf-8"), parse_constant=_refuse)
+        if not isinstance(values, dict):
+            raise ValueError("no JSON object")
+        for column, value in values.items():
+            if not isinstance(value, Condition):
+                raise ValueError(f"{column} is neither text nor a number nor true or false")
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(
+            f"{path}: damaged ({error}); remove it and run the same physkit synth again"
+        ) from error
+    return values
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no number")

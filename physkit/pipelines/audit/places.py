@@ -10,6 +10,7 @@ from physkit.core.errors import InputError
 from physkit.data.findings import Finding
 from physkit.data.readers import READERS
 from physkit.data.readers.base import RawTree, Reader
+from physkit.data.readers.truth import read_conditions
 from physkit.data.store import GROUP_FILE, Store
 from physkit.data.store_writer import unfinished
 
@@ -20,13 +21,15 @@ SHOWN_FILES = 3
 def find_tree(root: Path, dataset: str | None) -> tuple[str, RawTree]:
     """The data set under a root, and its recordings.
 
-    Raises InputError where there are none, or where several readers find some and none is named.
+    Raises InputError where there are none, where several readers find some and none is named, or
+    where the conditions of synthetic ones are damaged.
     """
     if dataset is not None:
         reader: Reader = READERS[dataset]()
         return dataset, reader.find(root)
     if not root.is_dir():
         raise InputError(f"{root}: no such folder; give a raw data set's folder, or a store")
+    read_conditions(root)  # what is wrong with these is told here, not taken for another data set
     found: dict[str, RawTree] = {}
     for name in READERS:
         try:

@@ -158,6 +158,25 @@ def test_conditions_of_synthetic_recordings_are_added_and_their_truth_is_no_stra
     assert not tree.strays
 
 
+@pytest.mark.parametrize(
+    "content",
+    ["{", "[]", "5", "null", '{"a": [1]}', '{"a": {"b": 1}}', '{"a": null}', '{"a": NaN}'],
+)
+def test_damaged_conditions_are_named(content, three):
+    touch(three / "synthetic" / "subject9.conditions.json")
+    (three / "synthetic" / "subject9.conditions.json").write_text(content)
+    with pytest.raises(InputError, match=r"subject9\.conditions\.json: damaged"):
+        UBFC.find(three)
+
+
+def test_conditions_from_outside_the_root_are_refused(three, tmp_path):
+    (tmp_path / "secret.json").write_text('{"a": 1}')
+    (three / "synthetic").mkdir()
+    (three / "synthetic" / "subject9.conditions.json").symlink_to(tmp_path / "secret.json")
+    with pytest.raises(InputError, match=r"outside of it: 'synthetic/subject9\.conditions\.json'"):
+        UBFC.find(three)
+
+
 def stopping(end: Callable[[], None]) -> NewRecording:
     """A recording whose frames end in something else after nine."""
 
