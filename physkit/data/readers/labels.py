@@ -13,6 +13,9 @@ from physkit.data.recording import Label
 MAX_DROPPED = 0.05
 """Largest part of a label that may be dropped for its times; more, and the clock is broken."""
 
+LARGEST = float(np.finfo(np.float32).max)
+"""Of what a label may hold."""
+
 REPAIR = "copy or download it again"
 
 
@@ -84,9 +87,12 @@ def make_label(
 
     times_s: seconds since the first video frame.
     warnings: what was mended before.
-    Raises InputError as `later_ones` does.
+    Raises InputError as `later_ones` does, and for samples beyond float32, as which they are kept.
     """
     later = later_ones(path, times_s)
+    largest = float(np.abs(pulse).max())
+    if largest > LARGEST:
+        raise InputError(f"{path}: pulse samples up to {largest:.3g}; {REPAIR}")
     n_dropped = len(later) - int(np.count_nonzero(later))
     if n_dropped:
         mended = f"{path.name}: dropped {n_dropped} of {len(later)} samples, not later than before"

@@ -125,6 +125,7 @@ def test_a_rate_that_is_not_stated_is_taken_from_the_video_and_told(tree, form, 
         ({"data": np.zeros((0, 1)), "fs": 60.0}, "holds 0 values"),
         ({"data": np.full((9, 1), np.nan), "fs": 60.0}, "NaN or infinity in 9 of 9"),
         ({"data": np.zeros((9, 2)), "fs": 60.0}, "not that of one signal"),
+        ({"data": np.full((9, 1), -1e300), "fs": 60.0}, "pulse samples up to 1e+300"),
     ],
 )
 def test_a_damaged_label_is_named(tree, form, fields, problem):
