@@ -45,6 +45,11 @@ class Recording:
         if not SAFE_NAME.fullmatch(self.name):
             raise InputError(f"{self.root}: no usable recording name: {self.name!r}; rename it")
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether all its files are there, readable or not."""
+        return all((self.root / file).exists() for file in self.files)
+
     def path(self, file: str) -> Path:
         """One of its files; raises InputError when it lies outside the root."""
         return inside(self.root, file)

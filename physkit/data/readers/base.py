@@ -86,11 +86,15 @@ class Reader(ABC):
     def find(self, root: Path) -> RawTree:
         """The recordings under a root, with the conditions of synthetic ones added.
 
-        Raises InputError, with the expected tree and the nearest match, where there are none.
+        Raises InputError, with the expected tree and the nearest match, where there are none, and
+        where the root cannot be looked into.
         """
         if not root.is_dir():
             raise InputError(f"{root}: no such folder; --raw is the one that holds {self.tree}")
-        recordings = self._find(root)
+        try:
+            recordings = self._find(root)
+        except OSError as error:
+            raise InputError(f"{root}: cannot be looked into ({error}); mend that") from error
         if not recordings:
             raise InputError(
                 f"{root}: no {self.title} recordings; expected {self.tree}; {self._nearest(root)}"
@@ -118,14 +122,24 @@ class Reader(ABC):
     def write(self, root: Path, recording: NewRecording) -> Recording:
         """Writes a recording as the data set would hold it; gives what `find` will find."""
 
+    def _find_there(self, folder: Path) -> list[Recording]:
+        """As `_find`; nothing where the folder cannot be looked into."""
+        try:
+            return self._find(folder)
+        except OSError:
+            return []
+
     def _nearest(self, root: Path) -> str:
         """Where near `root` such recordings are, or what is there instead."""
         children = _folders(root)
         grandchildren = [grandchild for child in children for grandchild in _folders(child)]
-        for folder in (*children, root.parent, *grandchildren):
-            n = len(self._find(folder))
-            if n:
-                return f"{n} found in {folder}: give that as --raw"
+        places = (*children, root.parent, *grandchildren)
+        found = [recording for folder in places for recording in self._find_there(folder)]
+        if found:
+            # by names alone, the folders of another data set may be taken for this one's
+            folder = next((r for r in found if r.is_complete), found[0]).root
+            n = sum(recording.root == folder for recording in found)
+            return f"{n} found in {folder}: give that as --raw"
         entries = sorted(child.name for child in root.iterdir() if not _is_hidden(child))
         shown = ", ".join(entries[:SHOWN_ENTRIES])
         more = f" and {len(entries) - SHOWN_ENTRIES} more" if len(entries) > SHOWN_ENTRIES else ""
@@ -148,15 +162,27 @@ def _folders(folder: Path) -> list[Path]:
 
 
 def _strays(root: Path, recordings: list[Recording]) -> list[Path]:
-    """Files under `root` that no recording names, in order; hidden ones do not count."""
+    """Files under `root` that no recording names, in order; hidden ones do not count.
+
+    A folder that cannot be looked into counts as a file, and so does one that is only a link: it
+    may lead round in a circle.
+    """
     files = {root / file for recording in recordings for file in recording.files}
+    known = files | {root / TRUTH_FOLDER}
+    around = {folder for file in files for folder in file.parents}
     strays: list[Path] = []
     folders = [root]
     while folders:
-        for entry in sorted(folders.pop().iterdir()):
-            if entry in files or _is_hidden(entry) or entry == root / TRUTH_FOLDER:
+        folder = folders.pop()
+        try:
+            entries = sorted(folder.iterdir())
+        except OSError:
+            strays.append(folder)
+            continue
+        for entry in entries:
+            if entry in known or _is_hidden(entry):
                 continue
-            if entry.is_dir():
+            if entry.is_dir() and (entry in around or not entry.is_symlink()):
                 folders.append(entry)
             else:
                 strays.append(entry)

@@ -42,19 +42,12 @@ def find_tree(root: Path, dataset: str | None) -> tuple[str, RawTree]:
             "recordings, and --dataset NAME to learn what is expected there"
         )
     # folders of one data set can be called as another's; what lies in them tells them apart
-    whole = {name: tree for name, tree in found.items() if _has_whole_recording(tree)}
+    whole = {n: tree for n, tree in found.items() if any(r.is_complete for r in tree.recordings)}
     found = whole or found
     if len(found) > 1:
         candidates = ", ".join(f"{name} ({len(t.recordings)})" for name, t in found.items())
         raise InputError(f"{root}: holds recordings of {candidates}; choose by --dataset NAME")
     return next(iter(found.items()))
-
-
-def _has_whole_recording(tree: RawTree) -> bool:
-    return any(
-        all((recording.root / file).exists() for file in recording.files)
-        for recording in tree.recordings
-    )
 
 
 def check_strays(root: Path, strays: Sequence[Path]) -> list[Finding]:

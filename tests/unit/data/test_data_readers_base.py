@@ -108,6 +108,21 @@ def test_a_root_two_levels_too_high_names_the_right_one(tmp_path):
         UBFC.find(tmp_path)
 
 
+def test_the_nearest_match_is_not_another_data_sets(tmp_path):
+    touch(tmp_path / "a_mmpd" / "subject1" / "p1_0.mat")
+    touch(tmp_path / "b_ubfc" / "subject1" / "vid.avi")
+    touch(tmp_path / "b_ubfc" / "subject1" / "ground_truth.txt")
+    touch(tmp_path / "b_ubfc" / "subject2" / "vid.avi")
+    with pytest.raises(InputError, match=r"2 found in .*b_ubfc: give that as --raw"):
+        UBFC.find(tmp_path)
+
+
+def test_a_link_that_leads_in_a_circle_is_a_stray(three):
+    (three / "subject1" / "up").symlink_to("..")
+    strays = [stray.relative_to(three).as_posix() for stray in UBFC.find(three).strays]
+    assert strays == ["subject1/up"]
+
+
 def test_a_root_of_something_else_tells_what_is_there(tmp_path):
     root = tmp_path / "holiday"
     for index in range(7):
