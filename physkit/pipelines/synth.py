@@ -228,6 +228,7 @@ def _write_all(
     from concurrent.futures import ProcessPoolExecutor, as_completed
     from concurrent.futures.process import BrokenProcessPool
 
+    from physkit.pipelines.orphans import end_with_parent
     from physkit.pipelines.prepare.memory import n_cores
 
     workers = min(config.workers or n_cores(), len(plans))
@@ -237,7 +238,7 @@ def _write_all(
         return
     # Not forked: the libraries of the parent may hold locks that no thread of the child frees.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=end_with_parent) as pool:
         futures = {pool.submit(write_recording, root, config.layout, plan): plan for plan in plans}
         try:
             for future in as_completed(futures):

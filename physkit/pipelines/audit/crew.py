@@ -8,6 +8,7 @@ from physkit.data.findings import Finding
 from physkit.pipelines.audit.evidence import Audited, broken
 from physkit.pipelines.audit.raw import RawTask, audit_raw
 from physkit.pipelines.audit.stored import StoredTask, audit_stored
+from physkit.pipelines.orphans import end_with_parent
 
 Task = RawTask | StoredTask
 
@@ -24,7 +25,9 @@ def work(tasks: Sequence[Task], *, workers: int) -> Iterator[Audited]:
 
     # a fork would inherit locks that threads of this process hold
     context = multiprocessing.get_context("spawn")
-    with ProcessPool(max_workers=min(workers, len(tasks)), context=context) as pool:
+    with ProcessPool(
+        max_workers=min(workers, len(tasks)), context=context, initializer=end_with_parent
+    ) as pool:
         futures = [pool.schedule(_audit_alone, args=(task,)) for task in tasks]
         try:
             for task, future in zip(tasks, futures, strict=True):
