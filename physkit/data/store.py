@@ -235,9 +235,23 @@ def open_store(path: str | Path | UPath) -> Store:
 
 
 def store_path(path: str | Path | UPath) -> UPath | Path:
-    """A path that may lie on object storage: a plain Path where it is local."""
-    where = UPath(path)
-    return Path(where.path) if where.protocol in ("", "file", "local") else where
+    """A path that may lie on object storage: a plain Path where it is local.
+
+    Raises InputError for an address of an unknown kind, or one that nobody answers for.
+    """
+    try:
+        where = UPath(path)
+        if where.protocol in ("", "file", "local"):
+            return Path(where.path)
+        where.fs.info(where.path)
+    except OSError:
+        return where  # nothing there, or no right to it: for whoever uses it to tell
+    except Exception as error:  # each kind of storage has errors of its own
+        raise InputError(
+            f"{path}: cannot be reached ({error}); check the address, what it needs to be "
+            "installed (physkit[s3] for s3://), and your credentials"
+        ) from error
+    return where
 
 
 def zarr_store(path: UPath | Path, *, read_only: bool) -> LocalStore | FsspecStore:

@@ -354,6 +354,12 @@ def test_a_clean_store_raises_nothing(store: Path) -> None:
     assert all(s.lag_ms == pytest.approx(0, abs=15) for s in result.recordings)
 
 
+def test_a_store_without_recordings_is_refused(tmp_path: Path) -> None:
+    create_store(tmp_path / "empty.zarr", dataset="ubfc")
+    with pytest.raises(InputError, match=r"empty\.zarr: holds no recordings"):
+        physkit.audit(tmp_path / "empty.zarr")
+
+
 def test_every_trap_of_a_store_is_found(clip: Clip, store: Path, tmp_path: Path) -> None:
     path = tmp_path / "ubfc.zarr"
     shutil.copytree(store, path)
@@ -437,6 +443,7 @@ def test_strict_fails_on_a_warning_and_not_on_a_note(
     [
         (["/absent"], "/absent: no such folder"),
         (["/absent.zarr"], "no store there"),
+        (["nowhere://b/s.zarr"], "nowhere://b/s.zarr: cannot be reached"),
         (["/", "--dataset", "ubcf"], "did you mean 'ubfc'"),
         (["/", "--detector", "har"], "did you mean 'haar'"),
         (["/", "--workers", "0"], "--workers 0"),

@@ -113,6 +113,8 @@ def _audit_store(config: AuditConfig, *, progress: bool) -> "AuditResult":
     from physkit.pipelines.audit.stored import StoredTask
 
     store = open_store(config.path)
+    if not store.names:
+        raise InputError(f"{config.path}: holds no recordings; fill it by physkit prep")
     tasks = [StoredTask(config.path, name, config.quick) for name in store.names]
     audited = _work(config, tasks, progress=progress)
     copies = find_same_contents(audited)

@@ -263,3 +263,8 @@ def test_half_an_upload_is_no_recording(tmp_path: Path) -> None:
     assert list(open_store(path)) == []
     add(path, "a")
     assert open_store(path)["a"].n_frames == 10
+
+
+def test_an_address_of_an_unknown_kind_is_named() -> None:
+    with pytest.raises(InputError, match=r"nowhere://b/s\.zarr: cannot be reached .*check the add"):
+        open_store("nowhere://b/s.zarr")
