@@ -223,11 +223,16 @@ def _kept(root: Path) -> dict[tuple[int, int], SynthRecording]:
 def _write_all(
     root: Path, config: SynthConfig, plans: "list[Plan]"
 ) -> "Iterator[tuple[Plan, SynthRecording]]":
-    """Writes recordings in several processes and hands them out as they are finished."""
-    import multiprocessing
-    from concurrent.futures import ProcessPoolExecutor, as_completed
-    from concurrent.futures.process import BrokenProcessPool
+    """Writes recordings in several processes and hands them out as they are finished.
 
+    Whatever ends it, such as Ctrl-C, ends the processes at once.
+    """
+    import multiprocessing
+    from concurrent.futures import Future, as_completed
+
+    from pebble import ProcessExpired, ProcessPool
+
+    from physkit.data.readers.writing import clear_unfinished
     from physkit.pipelines.orphans import end_with_parent
     from physkit.pipelines.prepare.memory import n_cores
 
@@ -238,18 +243,24 @@ def _write_all(
         return
     # Not forked: the libraries of the parent may hold locks that no thread of the child frees.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=end_with_parent) as pool:
-        futures = {pool.submit(write_recording, root, config.layout, plan): plan for plan in plans}
-        try:
-            for future in as_completed(futures):
-                yield futures[future], future.result()
-        except BrokenProcessPool as error:
-            raise InputError(
-                f"{root}: a process was killed, perhaps for want of memory; run the same again "
-                "with fewer --workers, and what is there is kept"
-            ) from error
-        finally:
-            pool.shutdown(cancel_futures=True)
+    try:
+        with ProcessPool(workers, context=context, initializer=end_with_parent) as pool:
+            futures: dict[Future[SynthRecording], Plan] = {
+                pool.schedule(write_recording, args=(root, config.layout, plan)): plan
+                for plan in plans
+            }
+            try:
+                for future in as_completed(futures):
+                    yield futures[future], future.result()
+            finally:
+                pool.stop()  # type: ignore[no-untyped-call]
+    except ProcessExpired as error:
+        raise InputError(
+            f"{root}: a process was killed, perhaps for want of memory; run the same again "
+            "with fewer --workers, and what is there is kept"
+        ) from error
+    finally:
+        clear_unfinished(root)
 
 
 def write_recording(root: Path, layout: str, plan: "Plan") -> SynthRecording:

@@ -2,7 +2,9 @@
 
 import inspect
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -194,6 +196,18 @@ def test_help_names_every_layout_and_preset() -> None:
 
 def test_a_place_that_cannot_be_written_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert "/proc/synth" in refused(capsys, synth(Path("/proc/synth")))
+
+
+def test_ctrl_c_ends_a_long_run_at_once_and_leaves_no_halves(tmp_path: Path) -> None:
+    words = ["synth", "--layout", "pure", "--subjects", "3", "--seconds", "3600", "--workers", "2"]
+    command = [sys.executable, "-m", "physkit.cli", *words, "--out", str(tmp_path / "out")]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    while process.poll() is None and len(list(tmp_path.glob("out/.*/*/*/*.png"))) < 4:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    _, told = process.communicate(timeout=20)
+    assert (process.returncode, told) == (130, "physkit: interrupted\n")
+    assert [entry.name for entry in (tmp_path / "out").iterdir()] == ["synthetic"]
 
 
 @pytest.mark.slow

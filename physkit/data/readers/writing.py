@@ -14,6 +14,9 @@ from physkit.core.errors import InputError
 from physkit.data.readers.base import NewRecording
 from physkit.media.frames import Frame
 
+UNFINISHED = ".unfinished"
+"""Suffix of the hidden folder of a recording that is being written."""
+
 
 @contextmanager
 def whole_recording(root: Path, name: str, files: Sequence[str]) -> Iterator[Path]:
@@ -24,7 +27,7 @@ def whole_recording(root: Path, name: str, files: Sequence[str]) -> Iterator[Pat
       recording without it is an unfinished one. What lay in their places is replaced.
     Raises InputError where the disk refuses; then nothing is left behind.
     """
-    unfinished = root / f".{name}.unfinished"
+    unfinished = root / f".{name}{UNFINISHED}"
     try:
         # What a killed run left.
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -45,6 +48,12 @@ def whole_recording(root: Path, name: str, files: Sequence[str]) -> Iterator[Pat
         ) from error
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def clear_unfinished(root: Path) -> None:
+    """Removes what killed runs left of recordings under `root`; nobody may be writing there."""
+    for folder in root.glob(f".*{UNFINISHED}"):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def check_session(reader_title: str, recording: NewRecording, n_sessions: int) -> None:
