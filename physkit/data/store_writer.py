@@ -65,7 +65,8 @@ def create_store(path: UPath | Path, *, dataset: str) -> Store:
     """
     try:
         if not (path / GROUP_FILE).exists():
-            _check_empty(path)
+            for left in _halves(path):
+                left.unlink()
             attributes = {"format": FORMAT, "version": VERSION, "dataset": dataset}
             zarr.create_group(zarr_store(path, read_only=False), attributes=attributes)
     except (OSError, ValueError) as error:
@@ -78,15 +79,17 @@ def create_store(path: UPath | Path, *, dataset: str) -> Store:
     return store
 
 
-def _check_empty(path: UPath | Path) -> None:
-    """Raises InputError unless a store can be made at `path` without touching anything."""
+def _halves(path: UPath | Path) -> list[UPath | Path]:
+    """What a killed making of a store left at `path`.
+
+    Raises InputError unless a store can be made there without touching anything else.
+    """
     if not path.exists():
-        return
+        return []
     entries: list[UPath | Path] = list(path.iterdir()) if path.is_dir() else [path]
     if any(entry.suffix != UNFINISHED_SUFFIX for entry in entries):
         raise InputError(f"{path}: neither a store nor an empty folder; choose another --out")
-    for entry in entries:
-        entry.unlink()
+    return entries
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,7 +192,7 @@ def writing(path: UPath | Path) -> Iterator[None]:
     """The sole right to write to a local store; what killed preparations left of it is removed.
 
     Of a store elsewhere nobody keeps watch. Raises InputError where another process has the right,
-    or the folder of the store cannot be written to.
+    the folder of the store cannot be written to, or something else is in its place.
     """
     if isinstance(path, UPath):
         yield
@@ -197,6 +200,8 @@ def writing(path: UPath | Path) -> Iterator[None]:
     place = path.with_name(f".{path.name}.lock")
     lock = FileLock(place, timeout=LOCK_TIMEOUT_S)
     try:
+        if not (path / GROUP_FILE).exists():
+            _halves(path)  # first: no lock is left among files that are none of ours
         path.parent.mkdir(parents=True, exist_ok=True)
         place.touch()  # FileLock would take what forbids this for a lock that is held
         lock.acquire()

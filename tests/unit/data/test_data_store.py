@@ -217,8 +217,12 @@ def test_what_is_no_store_is_refused(path: Path, tmp_path: Path) -> None:
     for place in (tmp_path / "full", tmp_path / "full" / "thesis.tex"):
         with pytest.raises(InputError, match="neither a store nor an empty folder"):
             create_store(place, dataset="ubfc")
+        with pytest.raises(InputError, match="neither a store"), writing(place):
+            pass
         with pytest.raises(InputError, match=r"no store there|not a readable store"):
             open_store(place)
+    assert [file.name for file in (tmp_path / "full").iterdir()] == ["thesis.tex"]
+    assert not list(tmp_path.glob(".full*"))
     zarr.create_group(tmp_path / "other.zarr")
     with pytest.raises(InputError, match="none that physkit prep wrote"):
         open_store(tmp_path / "other.zarr")
