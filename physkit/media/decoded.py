@@ -30,7 +30,10 @@ FULL_RANGE_FORMATS = frozenset({"yuvj420p", "yuvj422p"})
 LUMA_STEPS = 219
 """From black to white in limited range."""
 
-REPAIR = "re-encode it from the original, as in: ffmpeg -i original -c:v libx264 -crf 10 new.mp4"
+REPAIR = (
+    "copy or download it again, or re-encode it from the original, as in: "
+    "ffmpeg -i original -c:v libx264 -crf 10 new.mp4"
+)
 
 
 class Converter:
