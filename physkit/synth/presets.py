@@ -204,7 +204,7 @@ PURE = Preset(
         **SESSION,
         "heart_rate_bpm": LogUniform(54.0, 112.0),
         "finger_lag_s": Uniform(0.0, 0.05),
-        "sway": LogUniform(0.01, 0.06),
+        "sway": LogUniform(0.01, 0.05),
         "sway_high_hz": Uniform(0.5, 1.5),
         "jitter_s": 0.001,
         "dropped": Choice((0.0, 0.0, 0.004)),
@@ -212,9 +212,9 @@ PURE = Preset(
     axes={
         "task": {
             "steady": {},
-            "talking": {"talking": 1.0, "talk_nod_deg": 2.2},
-            "slow translation": {"travel": 0.8, "travel_speed": 0.33},
-            "fast translation": {"travel": 0.8, "travel_speed": 0.55},
+            "talking": {"talking": 1.0, "talk_nod_deg": 1.8},
+            "slow translation": {"travel": 0.75, "travel_speed": 0.3},
+            "fast translation": {"travel": 0.75, "travel_speed": 0.5},
             "small rotation": {"look_deg": 15.0},
             "medium rotation": {"look_deg": 26.0},
         }
