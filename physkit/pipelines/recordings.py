@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from physkit.core.errors import InputError
+from physkit.data.label_clock import clean_label
 from physkit.data.store import NO_SEGMENT, StoredRecording
 from physkit.evaluate.predictions import MIN_SAMPLES, PredictedRecording
 from physkit.media.picture import resized
@@ -25,15 +26,15 @@ def predict_recording(
 ) -> PredictedRecording:
     """A model's pulse of one stored recording, and its label at the same moments.
 
-    Moments without a face, and those that the label does not cover, are left out; the true times
-    of the others stand beside them.
+    Moments without a face, and those that the label does not cover or stands still in, are left
+    out; the true times of the others stand beside them.
     Raises InputError where too little is left, or where crops are smaller than the model reads.
     """
     stream = PulseStream(model, chunk_frames=chunk_frames, device=device)
     for item in recording_crops(recording, size=crop_size_px(model)):
         stream.push(item)
     pulse = stream.finish()
-    label = recording.pulse
+    label = clean_label(recording.pulse, place=recording.place)
     true_samples = sample_at(label.samples, label.timestamps_s, pulse.timestamps_s)
     known = np.isfinite(pulse.samples) & np.isfinite(true_samples)
     if np.count_nonzero(known) < MIN_SAMPLES:

@@ -77,6 +77,27 @@ def test_recordings_that_lost_files_harm_no_other(tmp_path: Path) -> None:
     assert all(str(store / name) in cause for name, cause in causes.items())
 
 
+def test_a_label_that_stands_still_is_no_truth(tmp_path: Path) -> None:
+    store = tmp_path / "test.zarr"
+    for name in ("good", "dead", "resting"):
+        add_recording(store, name, subject=name, rate_bpm=75.0)
+    for name, still in (("dead", slice(None)), ("resting", slice(600, 840))):
+        pulse = zarr.open_array(store / name / "pulse", mode="r+")
+        samples = pulse[:]
+        samples[still] = 1.0
+        pulse[:] = samples
+    result = physkit.evaluate_model(store, tmp_path / "out", model="green", window_s="inf")
+    assert result.score.metrics.mae_bpm.value < 0.5
+    ((name, cause),) = result.left_out
+    assert name == "dead"
+    assert "the label is flat" in cause
+    rows = {row.recording: row for row in read_predictions(tmp_path / "out/predictions.parquet")}
+    times_s = rows["resting"].timestamps_s
+    assert times_s is not None
+    assert not ((times_s > 10.1) & (times_s < 13.9)).any()
+    assert len(times_s) > 450
+
+
 def test_larger_crops_are_reduced_to_the_models_size(tmp_path: Path) -> None:
     add_recording(tmp_path / "s.zarr", "a", subject="a", rate_bpm=75.0, size_px=72)
     result = physkit.evaluate_model(
