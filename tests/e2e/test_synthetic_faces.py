@@ -18,7 +18,7 @@ from physkit.signal.reading import read_pulse
 from physkit.synth.plan import Plan, plan_recording
 
 PEOPLE = range(1, 6)
-SECONDS = 12.0
+SECONDS = 15.0
 
 
 def clean(subject: int, *, seconds: float) -> Plan:
