@@ -57,7 +57,7 @@ def read_truth(root: Path, name: str) -> Truth:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return Truth(
-                conditions=read_conditions(root)[name],
+                conditions=_read(inside(root, f"{TRUTH_FOLDER}/{name}{CONDITIONS_SUFFIX}")),
                 heart_rate_bpm=float(arrays["heart_rate_bpm"]),
                 beat_times_s=arrays["beat_times_s"],
                 pulse=Pulse(arrays["pulse"], arrays["timestamps_s"]),

@@ -20,7 +20,7 @@ from physkit.data.readers.ibvp import IbvpReader
 from physkit.data.readers.mmpd import MmpdReader
 from physkit.data.readers.pure import PureReader
 from physkit.data.readers.scamps import ScampsReader
-from physkit.data.readers.truth import Truth, write_truth
+from physkit.data.readers.truth import Truth, read_truth, write_truth
 from physkit.data.readers.ubfc import UbfcReader, UbfcSet1Reader
 from physkit.data.readers.ubfc_phys import UbfcPhysReader
 from physkit.data.recording import Recording
@@ -171,6 +171,8 @@ def test_conditions_of_synthetic_recordings_are_added_and_their_truth_is_no_stra
     tree = reader.find(tmp_path)
     assert tree.recordings[0].conditions == {"task": "steady", "noise": 0.5}
     assert not tree.strays
+    (tmp_path / "synthetic" / "other.conditions.json").write_text("{")
+    assert read_truth(tmp_path, written.name).conditions == truth.conditions
 
 
 @pytest.mark.parametrize(
