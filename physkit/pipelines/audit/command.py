@@ -1,6 +1,5 @@
 """`physkit audit`: what is wrong with a raw data set or a store."""
 
-import os
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -138,8 +137,9 @@ def _work(config: AuditConfig, tasks: "Sequence[Task]", *, progress: bool) -> "l
 
     from physkit.pipelines.audit.across import settle_lags
     from physkit.pipelines.audit.crew import work
+    from physkit.pipelines.prepare.memory import n_cores
 
-    workers = config.workers or min(os.cpu_count() or 1, MOST_WORKERS)
+    workers = config.workers or min(n_cores(), MOST_WORKERS)
     answers = work(tasks, workers=workers)
     hidden = None if progress else True
     bar = tqdm(answers, total=len(tasks), unit="recording", disable=hidden, leave=False)
