@@ -118,7 +118,8 @@ def _prepare(
         with contextlib.closing(run_tasks(tasks, crew)) as events:
             outcomes = list(shown(events, tasks, enabled=progress))
         duration_s = time.monotonic() - start_s
-    not_in_raw = tuple(n for n in store.names if n not in {r.name for r in recordings})
+    in_raw = {recording.name for recording in recordings}
+    not_in_raw = tuple(name for name in store.names if name not in in_raw)
     return _result(
         config, plan, outcomes, not_in_raw=not_in_raw, notes=notes, crew=crew, duration_s=duration_s
     )
