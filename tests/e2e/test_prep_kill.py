@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import ctrl_c
 import numpy as np
 import psutil
 import pytest
@@ -36,6 +37,7 @@ def start(raw: Path, out: Path, *options: str) -> subprocess.Popen[str]:
         text=True,
         start_new_session=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
+        preexec_fn=ctrl_c.heed,
     )
 
 

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import ctrl_c
 import numpy as np
 import pytest
 
@@ -201,7 +202,13 @@ def test_a_place_that_cannot_be_written_is_told(capsys: pytest.CaptureFixture[st
 def test_ctrl_c_ends_a_long_run_at_once_and_leaves_no_halves(tmp_path: Path) -> None:
     words = ["synth", "--layout", "pure", "--subjects", "3", "--seconds", "3600", "--workers", "2"]
     command = [sys.executable, "-m", "physkit.cli", *words, "--out", str(tmp_path / "out")]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    process = subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=ctrl_c.heed,
+    )
     while process.poll() is None and len(list(tmp_path.glob("out/.*/*/*/*.png"))) < 4:
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGINT)
