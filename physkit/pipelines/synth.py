@@ -227,33 +227,26 @@ def _write_all(
 
     Whatever ends it, such as Ctrl-C, ends the processes at once.
     """
-    import multiprocessing
     from concurrent.futures import Future, as_completed
 
-    from pebble import ProcessExpired, ProcessPool
+    from pebble import ProcessExpired
 
     from physkit.data.readers.writing import clear_unfinished
-    from physkit.pipelines.orphans import end_with_parent
-    from physkit.pipelines.prepare.memory import n_cores
+    from physkit.pipelines.workers import n_cores, worker_pool
 
     workers = min(config.workers or n_cores(), len(plans))
     if workers <= 1:
         for plan in plans:
             yield plan, write_recording(root, config.layout, plan)
         return
-    # Not forked: the libraries of the parent may hold locks that no thread of the child frees.
-    context = multiprocessing.get_context("spawn")
     try:
-        with ProcessPool(workers, context=context, initializer=end_with_parent) as pool:
+        with worker_pool(workers) as pool:
             futures: dict[Future[SynthRecording], Plan] = {
                 pool.schedule(write_recording, args=(root, config.layout, plan)): plan
                 for plan in plans
             }
-            try:
-                for future in as_completed(futures):
-                    yield futures[future], future.result()
-            finally:
-                pool.stop()  # type: ignore[no-untyped-call]
+            for future in as_completed(futures):
+                yield futures[future], future.result()
     except ProcessExpired as error:
         raise InputError(
             f"{root}: a process was killed, perhaps for want of memory; run the same again "

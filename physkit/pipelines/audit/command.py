@@ -137,7 +137,7 @@ def _work(config: AuditConfig, tasks: "Sequence[Task]", *, progress: bool) -> "l
 
     from physkit.pipelines.audit.across import settle_lags
     from physkit.pipelines.audit.crew import work
-    from physkit.pipelines.prepare.memory import n_cores
+    from physkit.pipelines.workers import n_cores
 
     workers = config.workers or min(n_cores(), MOST_WORKERS)
     answers = work(tasks, workers=workers)

@@ -1,6 +1,5 @@
 """Auditing many recordings, at once if asked; what happens to one stays with that one."""
 
-import multiprocessing
 from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError
 
@@ -8,7 +7,7 @@ from physkit.data.findings import Finding
 from physkit.pipelines.audit.evidence import Audited, broken
 from physkit.pipelines.audit.raw import RawTask, audit_raw
 from physkit.pipelines.audit.stored import StoredTask, audit_stored
-from physkit.pipelines.orphans import end_with_parent
+from physkit.pipelines.workers import worker_pool
 
 Task = RawTask | StoredTask
 
@@ -21,23 +20,16 @@ def work(tasks: Sequence[Task], *, workers: int) -> Iterator[Audited]:
     if min(workers, len(tasks)) <= 1:
         yield from map(audit_one, tasks)
         return
-    from pebble import ProcessExpired, ProcessPool
+    from pebble import ProcessExpired
 
-    # a fork would inherit locks that threads of this process hold
-    context = multiprocessing.get_context("spawn")
-    with ProcessPool(
-        max_workers=min(workers, len(tasks)), context=context, initializer=end_with_parent
-    ) as pool:
+    with worker_pool(min(workers, len(tasks))) as pool:
         futures = [pool.schedule(_audit_alone, args=(task,)) for task in tasks]
-        try:
-            for task, future in zip(tasks, futures, strict=True):
-                try:
-                    yield future.result()
-                except (ProcessExpired, CancelledError) as error:
-                    message = f"reading it killed the process ({error})"
-                    yield broken(task.name, task.subject, Finding("crashed", "error", message))
-        finally:
-            pool.stop()  # type: ignore[no-untyped-call]
+        for task, future in zip(tasks, futures, strict=True):
+            try:
+                yield future.result()
+            except (ProcessExpired, CancelledError) as error:
+                message = f"reading it killed the process ({error})"
+                yield broken(task.name, task.subject, Finding("crashed", "error", message))
 
 
 def audit_one(task: Task) -> Audited:

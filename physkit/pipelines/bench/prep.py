@@ -208,7 +208,7 @@ def _process() -> Iterator[ProcessPoolExecutor]:
     """One process that begins with nothing of this one's memory."""
     import multiprocessing
 
-    from physkit.pipelines.orphans import end_with_parent
+    from physkit.pipelines.workers import end_with_parent
 
     with ProcessPoolExecutor(
         1, mp_context=multiprocessing.get_context("spawn"), initializer=end_with_parent

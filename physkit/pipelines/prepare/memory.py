@@ -1,6 +1,5 @@
-"""How much memory and how many cores there are, and how much was used."""
+"""How much memory there is, and how much was used."""
 
-import os
 import re
 from pathlib import Path
 
@@ -30,13 +29,6 @@ def available_mb(cgroups: Path = CGROUPS, own_groups: Path = OWN_GROUPS) -> floa
     """
     free = float(psutil.virtual_memory().available)
     return min([free, *_cgroup_rooms(cgroups, own_groups)]) / MB
-
-
-def n_cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _cgroup_rooms(cgroups: Path, own_groups: Path) -> list[float]:

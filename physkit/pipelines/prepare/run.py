@@ -96,10 +96,10 @@ def _prepare(
     # imported here: the command line reads this module for its options only
     from physkit.data.store import store_path
     from physkit.data.store_writer import create_store, writing
-    from physkit.pipelines.prepare.memory import n_cores
     from physkit.pipelines.prepare.plan import make_plan
     from physkit.pipelines.prepare.progress import shown
     from physkit.pipelines.prepare.settings import choose_method, describe
+    from physkit.pipelines.workers import n_cores
 
     method = choose_method(config.detector, config.detector_weights, size_px=config.size)
     settings = describe(method)
@@ -160,8 +160,9 @@ def crew_of(config: PrepareConfig, n_tasks: int) -> "tuple[Crew, tuple[str, ...]
     """Who does the work, and what to tell the user of that choice."""
     from physkit.pipelines.prepare import memory
     from physkit.pipelines.prepare.engines.base import Crew
+    from physkit.pipelines.workers import n_cores
 
-    wanted = config.workers or memory.n_cores()
+    wanted = config.workers or n_cores()
     if config.engine == "serial":
         wanted = 1
     if config.ray_address is not None:  # the cluster knows its own memory

@@ -7,8 +7,9 @@ import psutil
 import pytest
 
 from physkit.pipelines.prepare import memory
-from physkit.pipelines.prepare.memory import MB, available_mb, n_cores, peak_rss_mb
+from physkit.pipelines.prepare.memory import MB, available_mb, peak_rss_mb
 from physkit.pipelines.prepare.run import PrepareConfig, crew_of
+from physkit.pipelines.workers import n_cores
 
 
 def groups(folder: Path, text: str) -> Path:
