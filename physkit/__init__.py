@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     from physkit.pipelines.predict import predict
     from physkit.pipelines.prepare.run import prepare
     from physkit.pipelines.score import score
+    from physkit.pipelines.training.fit import fit
 
 _LAZY = {
     "audit": "physkit.pipelines.audit.command",
     "evaluate_model": "physkit.pipelines.evaluate",
+    "fit": "physkit.pipelines.training.fit",
     "load": "physkit.pipelines.load",
     "open_store": "physkit.data.store",
     "predict": "physkit.pipelines.predict",
@@ -25,7 +27,7 @@ _LAZY = {
     "score": "physkit.pipelines.score",
 }
 
-__all__ = ["audit", "evaluate_model", "load", "open_store", "predict", "prepare", "score"]
+__all__ = ["audit", "evaluate_model", "fit", "load", "open_store", "predict", "prepare", "score"]
 
 
 def __getattr__(name: str) -> Any:
