@@ -15,11 +15,13 @@ if TYPE_CHECKING:
     from physkit.pipelines.predict import predict
     from physkit.pipelines.prepare.run import prepare
     from physkit.pipelines.score import score
+    from physkit.pipelines.training.fit import fit
 
 _LAZY = {
     "audit": "physkit.pipelines.audit.command",
     "crossdomain": "physkit.pipelines.crossdomain.run",
     "evaluate_model": "physkit.pipelines.evaluate",
+    "fit": "physkit.pipelines.training.fit",
     "load": "physkit.pipelines.load",
     "open_store": "physkit.data.store",
     "predict": "physkit.pipelines.predict",
@@ -31,6 +33,7 @@ __all__ = [
     "audit",
     "crossdomain",
     "evaluate_model",
+    "fit",
     "load",
     "open_store",
     "predict",

@@ -65,6 +65,13 @@ COMMANDS = {
         "raw data set to a store of face crops and labels; resumable",
         positional=False,
     ),
+    "fit": Command(
+        "physkit.pipelines.training.fit",
+        "FitConfig",
+        "run",
+        "train a network on windows of stores; resumable",
+        positional=False,
+    ),
     "evaluate": Command(
         "physkit.pipelines.evaluate",
         "EvaluateConfig",

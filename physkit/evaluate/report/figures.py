@@ -83,6 +83,11 @@ def coverage_svg(score: Score) -> str:
 
 def waveform_svg(example: Example) -> str:
     """The first seconds of both waveforms, and both spectra."""
+    return as_svg(waveform_figure(example))
+
+
+def waveform_figure(example: Example) -> Figure:
+    """The same, to be drawn anywhere."""
     figure = Figure(figsize=(10, 2.4), layout="constrained")
     wave, spectrum = figure.subplots(1, 2, width_ratios=(2, 1))
     n = min(example.label.size, round(_SHOWN_S * example.fps))
@@ -103,7 +108,7 @@ def waveform_svg(example: Example) -> str:
     spectrum.set_yticks([])
     bare(wave)
     bare(spectrum)
-    return as_svg(figure)
+    return figure
 
 
 def _svg(draw: Callable[[Axes], None]) -> str:
