@@ -86,6 +86,13 @@ COMMANDS = {
         "metrics of a predictions file from anywhere, by a named protocol",
         positional=False,
     ),
+    "crossdomain": Command(
+        "physkit.pipelines.crossdomain.run",
+        "CrossdomainConfig",
+        "run",
+        "train on each data set and test on each: a matrix of errors; resumable",
+        positional=False,
+    ),
     "bench step": Command(
         "physkit.pipelines.bench.step",
         "BenchStepConfig",
