@@ -101,7 +101,7 @@ class PhysNet(PulseModel[PhysNetState]):
     window each, and returns what the network itself says, one value a frame, to be compared with
     the label in the form `label_form`; no state is kept.
 
-    Raises InputError for crops of another size than the config's.
+    Raises InputError for crops of another size than the config's, and in training mode for a state.
     """
 
     config_class = PhysNetConfig
@@ -142,9 +142,14 @@ class PhysNet(PulseModel[PhysNetState]):
         In training mode the network's own answer to each frame, k = t.
         """
         self._check_size(clip)
-        state = self.init_state(clip.shape[0]) if state is None else state
         if self.training:
-            return self._read(clip), state
+            if state is not None:
+                raise InputError(
+                    "PhysNet: trains on whole clips, and was given the rest of one; do not cut "
+                    "clips in training (physkit fit: leave --checkpoint_frames out)"
+                )
+            return self._read(clip), self.init_state(clip.shape[0])
+        state = self.init_state(clip.shape[0]) if state is None else state
         n, done, t = self.config.frames, state.n_read, clip.shape[1]
         frames = torch.cat([state.frames, clip], dim=1)
         pieces = [state.ready]
