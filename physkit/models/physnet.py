@@ -148,14 +148,15 @@ class PhysNet(PulseModel[PhysNetState]):
                     "PhysNet: trains on whole clips, and was given the rest of one; do not cut "
                     "clips in training (physkit fit: leave --checkpoint_frames out)"
                 )
-            return self._read(clip), self.init_state(clip.shape[0])
+            answer = self.answer(normalised_difference(clip, white=1.0))
+            return answer, self.init_state(clip.shape[0])
         state = self.init_state(clip.shape[0]) if state is None else state
         n, done, t = self.config.frames, state.n_read, clip.shape[1]
         frames = torch.cat([state.frames, clip], dim=1)
         pieces = [state.ready]
         while frames.shape[1] - done > n:  # a window, and the frame that its last change needs
-            answer = self._read(frames[:, done : done + n + 1])[:, :n]
-            pieces.append(self._pulse(answer, n_owed=n))
+            change = normalised_difference(frames[:, done : done + n + 1], white=1.0)[:, :n]
+            pieces.append(self._pulse(self.answer(change), n_owed=n))
             done += n
         spare = max(0, done - n)  # the last window may reach back over a whole one
         kept = frames[:, spare:].clone() if spare else frames
@@ -167,22 +168,13 @@ class PhysNet(PulseModel[PhysNetState]):
         n_owed = state.frames.shape[1] - state.n_read
         if n_owed == 0:
             return state.ready
-        answer = self._read(state.frames[:, -self.config.frames :])
-        return torch.cat([state.ready, self._pulse(answer, n_owed=n_owed)], dim=1)
+        change = normalised_difference(state.frames[:, -self.config.frames :], white=1.0)
+        last = self._pulse(self.answer(change), n_owed=n_owed)
+        return torch.cat([state.ready, last], dim=1)
 
-    def _check_size(self, clip: Float[Tensor, "b t h w 3"]) -> None:
-        height, width = clip.shape[2:4]
-        if (height, width) != (self.config.height, self.config.width):
-            raise InputError(
-                f"PhysNet: crops are {width}x{height} pixels, the model reads "
-                f"{self.config.width}x{self.config.height}; cut crops of that size, or train one "
-                "of this size (config height and width)"
-            )
-
-    def _read(self, clip: Float[Tensor, "b t h w 3"]) -> Float[Tensor, "b t"]:
-        """What the network says of each frame of clips that are a window each."""
-        n_frames = clip.shape[1]
-        change = normalised_difference(clip, white=1.0)
+    def answer(self, change: Float[Tensor, "b t h w 3"]) -> Float[Tensor, "b t"]:
+        """What the network itself says of each frame of difference-normalised windows."""
+        n_frames = change.shape[1]
         x = rearrange(change, "b t h w c -> b c t h w")
         x = F.pad(x, (0, 0, 0, 0, 0, -n_frames % TIME_STRIDE))
         for number, block in enumerate(self.encoder):
@@ -195,6 +187,15 @@ class PhysNet(PulseModel[PhysNetState]):
         x = self.decoder(x).mean(dim=(-2, -1), keepdim=True)
         answer: Tensor = self.head(x)[:, 0, :n_frames, 0, 0]
         return answer.to(change.dtype)
+
+    def _check_size(self, clip: Float[Tensor, "b t h w 3"]) -> None:
+        height, width = clip.shape[2:4]
+        if (height, width) != (self.config.height, self.config.width):
+            raise InputError(
+                f"PhysNet: crops are {width}x{height} pixels, the model reads "
+                f"{self.config.width}x{self.config.height}; cut crops of that size, or train one "
+                "of this size (config height and width)"
+            )
 
     def _pulse(self, answer: Float[Tensor, "b n"], *, n_owed: int) -> Float[Tensor, "b k"]:
         """Pulse at the last `n_owed` frames of a window from the network's answers to all."""
