@@ -65,6 +65,13 @@ COMMANDS = {
         "raw data set to a store of face crops and labels; resumable",
         positional=False,
     ),
+    "fit": Command(
+        "physkit.pipelines.training.fit",
+        "FitConfig",
+        "run",
+        "train a network on windows of stores; resumable",
+        positional=False,
+    ),
     "evaluate": Command(
         "physkit.pipelines.evaluate",
         "EvaluateConfig",
@@ -77,6 +84,13 @@ COMMANDS = {
         "ScoreConfig",
         "run",
         "metrics of a predictions file from anywhere, by a named protocol",
+        positional=False,
+    ),
+    "crossdomain": Command(
+        "physkit.pipelines.crossdomain.run",
+        "CrossdomainConfig",
+        "run",
+        "train on each data set and test on each: a matrix of errors; resumable",
         positional=False,
     ),
     "bench step": Command(
@@ -226,9 +240,9 @@ def _parse(name: str, command: Command, config_class: type, words: list[str]) ->
     parser = _parser(name, command, config_class)
     try:
         parsed: Namespace = parser.parse_args(_with_values(config_class, words))
+        values = parser.instantiate(parsed).as_dict()  # configs within the config, too
     except (ArgumentError, UnicodeDecodeError) as error:
         raise PhyskitError(f"{name}: {error} (physkit {name} --help)") from error
-    values = parsed.as_dict()
     values.pop("config", None)
     as_json = values.pop("json")
     return {"config": config_class(**values), "json": as_json}
