@@ -158,6 +158,13 @@ class PulseTraining(LightningModule):
             names = ", ".join(self._names)
             raise_together(f"the gradient of {names} is NaN or infinite" + self._after())
 
+    def check_weights(self) -> None:
+        """Raises InputError, naming the recordings of the last step, where a weight is NaN or
+        infinite: such a state must not take the place of a good one."""
+        if not all(bool(p.isfinite().all()) for p in self.net.parameters()):
+            names = ", ".join(self._names)
+            raise_together(f"a step on {names} made weights NaN or infinite" + self._after())
+
     def _after(self) -> str:
         return (
             f" after {self.trainer.global_step} steps; take a smaller learning rate (now "
@@ -165,7 +172,8 @@ class PulseTraining(LightningModule):
         )
 
     def on_validation_epoch_start(self) -> None:
-        """Forget the last validation's windows."""
+        """Forget the last validation's windows. Raises InputError for weights that are none."""
+        self.check_weights()
         self._rows, self._clips = [], []
 
     def validation_step(self, batch: Batch | PhyskitError, batch_idx: int) -> None:  # noqa: ARG002

@@ -91,6 +91,12 @@ class CrossdomainConfig:
         for name in FIXED:
             if name in self.fit:
                 raise InputError(f"fit: {name} is for the matrix to decide; remove it")
+        for name in ("devices", "nodes"):
+            if self.fit.get(name, 1) != 1:
+                raise InputError(
+                    f"fit: {name} {self.fit[name]}: a matrix trains in one process; leave it out, "
+                    "or give each of several matrices a device and an --out of its own"
+                )
         self._check_names()
 
     def _check_names(self) -> None:

@@ -13,6 +13,16 @@ from physkit.core.errors import InputError
 from physkit.train.module import PulseTraining
 
 UNFINISHED = ".unfinished"
+DAMAGED = (
+    OSError,
+    EOFError,
+    pickle.UnpicklingError,
+    RuntimeError,
+    ValueError,
+    LookupError,
+    TypeError,
+)
+"""What torch makes of a file that is not what it should be."""
 
 
 class WholeFileIO(TorchCheckpointIO):
@@ -47,8 +57,8 @@ def read_state(path: Path) -> dict[str, Any]:
     """The state of a run. Raises InputError for a file that is none."""
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError) as error:
-        reason = str(error).splitlines()[0]
+    except DAMAGED as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(
             f"{path}: not the state of a run, or damaged ({reason}); remove it to begin anew"
         ) from error
@@ -75,6 +85,7 @@ class KeepState(Callback):
         step = trainer.global_step
         will_validate = trainer.should_stop or step % self.validate_every == 0
         if pl_module.has_stepped and step % self.every == 0 and not will_validate:
+            pl_module.check_weights()
             trainer.save_checkpoint(self.path)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002

@@ -150,6 +150,7 @@ def test_a_split_whose_people_are_not_in_the_store_is_refused(tmp_path: Path) ->
         ({"train": ["ubfc"], "folds": 0}, "--folds 0"),
         ({"train": ["ubfc"], "seed": -1}, "--seed -1"),
         ({"train": ["ubfc"], "fit": {"out": "x"}}, "fit: out is for the matrix to decide"),
+        ({"train": ["ubfc"], "fit": {"devices": 2}}, "fit: devices 2: a matrix trains in one"),
         ({"train": ["ubfc"], "out": ""}, "--out: empty"),
         ({"train": ["ubfc"], "models": ["ubfc"]}, "'ubfc' is a data set too"),
         ({"data": {}, "train": ["ubfc"]}, "no data sets"),
