@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from physkit.ops.native.call import OnCPU, arithmetic_dtype, native_call
+from physkit.ops.native.call import OnCPU, arithmetic_dtype, native_call, storage_dtype
 
 
 @torch.library.custom_op("physkit::expand_pool_native", mutates_args=(), device_types="cpu")
@@ -56,9 +56,10 @@ def expand_pool(
 ) -> Float[Tensor, "*b o"]:
     """The mean over positions of relu6(weight x + bias).
 
-    x may be bfloat16; the answer is float32 then.
+    x may be of half precision; the answer is float32 then.
     """
     dtype = arithmetic_dtype(x.dtype)
+    x = x.to(storage_dtype(x.dtype))
     frames = x.movedim(-3, -1).flatten(-3, -2).flatten(0, -3).contiguous()
     y: Tensor = _forward(frames, weight.to(dtype).contiguous(), bias.to(dtype).contiguous())
     return y.view(*x.shape[:-3], -1)

@@ -26,6 +26,11 @@ def arithmetic_dtype(dtype: torch.dtype) -> torch.dtype:
     return torch.float64 if dtype == torch.float64 else torch.float32
 
 
+def storage_dtype(dtype: torch.dtype) -> torch.dtype:
+    """What compiled ops read numbers of `dtype` as: float16 is widened to float32."""
+    return dtype if dtype in SUFFIXES else torch.float32
+
+
 def native_call(
     op: str, direction: str, dtype: torch.dtype, sizes: Sequence[int], *numbers: float
 ) -> Callable[..., None]:

@@ -9,7 +9,7 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
-from physkit.ops.native.call import OnCPU, arithmetic_dtype, native_call
+from physkit.ops.native.call import OnCPU, arithmetic_dtype, native_call, storage_dtype
 from physkit.ops.temporal_norm.reference import EPS, new_share
 
 
@@ -99,18 +99,18 @@ def temporal_norm(
 ) -> tuple[Float[Tensor, "b t c h w"], Float[Tensor, "b c h w"], Float[Tensor, "b c h w"]]:
     """A clip standardised causally: y, and the mean and variance after its last frame.
 
-    x may be bfloat16; statistics are float32 then.
+    x may be of half precision; statistics are float32 then.
     """
     height = x.shape[-2]
     dtype = arithmetic_dtype(x.dtype)
     small = (new_share(dt_s.to(dtype), half_life_s.to(dtype)), gamma.to(dtype), beta.to(dtype))
     y, mean, var = _forward(
-        rearrange(x, "b t c h w -> b t (h w) c").contiguous(),
+        rearrange(x.to(storage_dtype(x.dtype)), "b t c h w -> b t (h w) c").contiguous(),
         *(z.contiguous() for z in small),
         *(rearrange(z.to(dtype), "b c h w -> b (h w) c").contiguous() for z in (mean0, var0)),
     )
     return (
-        rearrange(y, "b t (h w) c -> b t c h w", h=height),
+        rearrange(y.to(x.dtype), "b t (h w) c -> b t c h w", h=height),
         rearrange(mean, "b (h w) c -> b c h w", h=height),
         rearrange(var, "b (h w) c -> b c h w", h=height),
     )

@@ -1,7 +1,7 @@
 """`physkit bench train` and `physkit bench chunk`: FacePhys on clips, beside its convolutions."""
 
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
@@ -177,7 +177,7 @@ def chunk(config: BenchChunkConfig) -> NetworkReport:
 
 
 def _report(
-    rows: dict[str, Callable[[], Lap]],
+    rows: Mapping[str, Callable[[], Lap]],
     roofline: Callable[[], Lap],
     repeats: int,
     threads: int,

@@ -49,16 +49,20 @@ def convolved(setting: Setting, *, backward: bool) -> Lap:
 
 
 def _timed(step: Callable[[], None], n_frames: int, setting: Setting) -> Lap:
-    import torch
-
-    synchronise = torch.cuda.synchronize if setting.device.startswith("cuda") else lambda: None
     n_steps = -(-LEAST_FRAMES // n_frames)
-    synchronise()
+    _wait_for(setting.device)
     watch = Watch()
     for _ in range(n_steps):
         step()
-    synchronise()
+    _wait_for(setting.device)
     return watch.lap(n_steps * n_frames)
+
+
+def _wait_for(device: str) -> None:
+    import torch
+
+    if device.startswith("cuda"):
+        torch.cuda.synchronize(device)
 
 
 def _network(setting: Setting) -> "FacePhys":
