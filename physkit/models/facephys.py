@@ -12,7 +12,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
-from torch.utils.checkpoint import checkpoint
 
 from physkit.core.registry import unknown_name
 from physkit.nn.ssm import SSM, SSMState
@@ -177,8 +176,6 @@ class FacePhys(PulseModel[FacePhysState]):
       chooses by the device whenever the network moves, and logs what it chose.
     chunk_frames: frames of each clip that `forward` works through at once; None means by the batch
       on a CPU, and all of them on a GPU. It changes neither pulse nor gradient.
-    recompute: keep no more than the states between chunks for the backward pass, which makes the
-      rest again: a third more time, and memory that hardly grows with the clip.
     """
 
     config_class = FacePhysConfig
@@ -191,11 +188,10 @@ class FacePhys(PulseModel[FacePhysState]):
         *,
         backend: str = "auto",
         chunk_frames: int | None = None,
-        recompute: bool = False,
     ) -> None:
         super().__init__()
         self.config = config = config or FacePhysConfig()
-        self.backend, self.chunk_frames, self.recompute = backend, chunk_frames, recompute
+        self.backend, self.chunk_frames = backend, chunk_frames
         height, width, in_channels = config.height, config.width, 3
         blocks = []
         for _ in range(config.n_blocks):
@@ -251,7 +247,9 @@ class FacePhys(PulseModel[FacePhysState]):
         pulses = []
         for start in range(0, clip.shape[1], n_frames):
             chunk = slice(start, start + n_frames)
-            pulse, state = self._chunk(clip[:, chunk], dt_s[:, chunk], state)
+            pulse, state = self._run(
+                clip[:, chunk], dt_s[:, chunk], state, SSConv.forward, SSM.forward
+            )
             pulses.append(pulse)
         return torch.cat(pulses, dim=1) if len(pulses) > 1 else pulses[0], state
 
@@ -259,16 +257,6 @@ class FacePhys(PulseModel[FacePhysState]):
         if clip.device.type != "cpu":
             return clip.shape[1]
         return max(FEWEST_AT_ONCE, FRAMES_AT_ONCE // clip.shape[0])
-
-    def _chunk(
-        self, clip: Tensor, dt_s: Tensor, state: FacePhysState
-    ) -> tuple[Tensor, FacePhysState]:
-        if not self.recompute or not torch.is_grad_enabled():
-            return self._run(clip, dt_s, state, SSConv.forward, SSM.forward)
-        result: tuple[Tensor, FacePhysState] = checkpoint(
-            self._run, clip, dt_s, state, SSConv.forward, SSM.forward, use_reentrant=False
-        )
-        return result
 
     def _run(
         self,

@@ -36,13 +36,15 @@ class BenchTrainConfig:
     """Threads of torch."""
     backend: str = "auto"
     """Form of the operators: native, chunked, reference, triton, or auto."""
-    recompute: bool = False
-    """Keep only the states between chunks for the backward pass, and make the rest again."""
+    checkpoint_frames: int | None = None
+    """Frames between which the backward pass recomputes instead of storing; null stores all."""
     device: str = "cpu"
     """Torch device: cpu, cuda, ..."""
 
     def __post_init__(self) -> None:
         _check(self.lengths, self.repeats, self.threads)
+        if self.checkpoint_frames is not None and self.checkpoint_frames < 1:
+            raise InputError(f"--checkpoint_frames {self.checkpoint_frames}: must be at least 1")
 
 
 @dataclass(frozen=True)
@@ -152,7 +154,7 @@ def train(config: BenchTrainConfig) -> NetworkReport:
     """Speed and memory of training steps. Raises PhyskitError where nothing can run."""
     from physkit.pipelines.bench.network_rows import Setting, convolved, trained
 
-    setting = Setting(config.backend, config.device, config.threads, config.recompute)
+    setting = Setting(config.backend, config.device, config.threads, config.checkpoint_frames)
     rows = {
         f"{precision}-t{length}": partial(trained, setting, precision, length)
         for precision in config.precisions
@@ -166,7 +168,7 @@ def chunk(config: BenchChunkConfig) -> NetworkReport:
     """Speed and memory of reading in chunks. Raises PhyskitError where nothing can run."""
     from physkit.pipelines.bench.network_rows import Setting, convolved, read
 
-    setting = Setting(config.backend, config.device, config.threads, recompute=False)
+    setting = Setting(config.backend, config.device, config.threads)
     rows = {
         f"{precision}-t{length}": partial(read, setting, precision, length)
         for precision in config.precisions

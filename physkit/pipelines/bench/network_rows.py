@@ -28,8 +28,8 @@ class Setting:
     """Torch device."""
     threads: int
     """Threads of torch."""
-    recompute: bool
-    """Whether the backward pass makes activations again."""
+    checkpoint_frames: int | None = None
+    """Frames between which the backward pass recomputes."""
 
 
 def trained(setting: Setting, precision: str, length: int) -> Lap:
@@ -76,7 +76,7 @@ def _network(setting: Setting) -> "FacePhys":
     torch.set_num_threads(setting.threads)
     torch.set_flush_denormal(True)
     torch.manual_seed(0)
-    net = FacePhys(backend=setting.backend, recompute=setting.recompute)
+    net = FacePhys(backend=setting.backend)
     return net.to(usable_device(setting.device))
 
 
@@ -85,6 +85,7 @@ def _train_step(setting: Setting, precision: str, length: int) -> Callable[[], N
     import torch
 
     from physkit.losses import LOSSES
+    from physkit.train.clips import clip_pulse
 
     net = _network(setting)
     optimizer = torch.optim.Adam(net.parameters(), fused=True)
@@ -98,7 +99,7 @@ def _train_step(setting: Setting, precision: str, length: int) -> Callable[[], N
 
     def step() -> None:
         with torch.autocast(clip.device.type, torch.bfloat16, enabled=mixed):
-            pulse, _ = net(clip, dt_s)
+            pulse = clip_pulse(net, clip, dt_s, checkpoint_frames=setting.checkpoint_frames)
         loss(pulse.float(), label, fps=fps).mean().backward()
         optimizer.step()
         optimizer.zero_grad()

@@ -138,7 +138,7 @@ class FitConfig:
     workers: int = 1
     """Processes that read windows, for each training process; 0 reads in the process itself."""
     threads: int | None = None
-    """CPU threads of each training process; by default half of the cores."""
+    """CPU threads of each training process; by default all cores, shared by the processes."""
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
     """cpu, gpu, or auto: a GPU where there is one."""
     devices: int = 1

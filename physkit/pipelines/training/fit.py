@@ -23,11 +23,15 @@ def fit(config: FitConfig, *, progress: bool = False) -> FitResult:
     Raises PhyskitError for options or data that cannot be used, and where a loss is NaN or
     infinite; then the last good state and weights are kept.
     """
+    from physkit.pipelines.heap import keep_freed_memory
     from physkit.pipelines.inference import flushed_denormals
     from physkit.pipelines.threads import torch_threads
     from physkit.pipelines.training.trainer import quiet_lightning
+    from physkit.pipelines.workers import n_cores
 
-    with torch_threads(config.threads), flushed_denormals(), quiet_lightning():
+    keep_freed_memory()
+    threads = config.threads or max(1, n_cores() // config.devices)  # reading takes next to none
+    with torch_threads(threads), flushed_denormals(), quiet_lightning():
         return _Run(config, progress=progress).finish()
 
 
