@@ -151,10 +151,9 @@ def _keep(ctx: OnCPU, inputs: tuple[Tensor, ...], output: tuple[Tensor, ...]) ->
 
 
 def _gradients(ctx: OnCPU, *grads: Tensor) -> tuple[Tensor, ...]:
-    conv_weight, dt_bias, a_real, a_imag, skip, norm_weight = ctx.saved_tensors[2:8]
-    grad_u, grad_span, small, *grad_first = _backward(
-        *ctx.saved_tensors, *(z.contiguous() for z in grads[:4])
-    )
+    kept = ctx.saved_tensors  # once: a checkpoint hands them out no second time
+    conv_weight, dt_bias, a_real, a_imag, skip, norm_weight = kept[2:8]
+    grad_u, grad_span, small, *grad_first = _backward(*kept, *(z.contiguous() for z in grads[:4]))
     parameters = (conv_weight, conv_weight[0], dt_bias, a_real, a_imag, skip, norm_weight)
     parts = small.split([z.numel() for z in parameters])
     grad_parameters = (part.view_as(z) for part, z in zip(parts, parameters, strict=True))
