@@ -32,6 +32,10 @@ class PulseModel(nn.Module, ABC, Generic[StateT]):
     warmup_s: ClassVar[float] = 0.0
     """Seconds of a stream that are worth reading twice, first only to settle the state."""
 
+    training_bytes_a_frame: ClassVar[int | None] = None
+    """Memory that a frame takes between the forward and the backward pass; None lets
+    `physkit.train.memory` count it."""
+
     @property
     def label_form(self) -> Literal["standardised", "diff"]:
         """Form of the label that the answer in training mode is compared with."""

@@ -7,6 +7,7 @@ from einops import rearrange
 from jaxtyping import Float, Shaped
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
+from torch.utils._pytree import tree_map
 from torch.utils.checkpoint import checkpoint
 
 from physkit.core.errors import InputError
@@ -56,10 +57,15 @@ def clip_pulse(
             f"{type(net).__name__} reads clips whole, so it cannot recompute parts of them; "
             "leave --checkpoint_frames out"
         )
+
+    def run(*block: Any) -> tuple[Tensor, Any]:
+        pulse, state = net(*block)
+        return pulse, tree_map(_own, state)
+
     state, pulses = None, []
     for start in range(0, clip.shape[1], checkpoint_frames):
         block = slice(start, start + checkpoint_frames)
-        pulse, state = checkpoint(net, clip[:, block], dt_s[:, block], state, use_reentrant=False)
+        pulse, state = checkpoint(run, clip[:, block], dt_s[:, block], state, use_reentrant=False)
         pulses.append(pulse)
     return _one_a_frame(net, torch.cat(pulses, dim=1), clip)
 
@@ -77,6 +83,11 @@ def stream_pulse(
         pulses.append(pulse)
     pulses.append(net.finish(state))
     return torch.cat(pulses, dim=1)
+
+
+def _own(part: Tensor) -> Tensor:
+    """The tensor in a memory of its own: the last of many would keep them all."""
+    return part.clone() if part.untyped_storage().nbytes() > part.nbytes else part
 
 
 def _one_a_frame(net: PulseModel[Any], pulse: Tensor, clip: Tensor) -> Tensor:

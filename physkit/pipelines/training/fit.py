@@ -51,8 +51,10 @@ class _Run:
     def __init__(self, config: FitConfig, *, progress: bool) -> None:
         from physkit.data.datamodule import WindowData
         from physkit.pipelines.training import build
+        from physkit.pipelines.training.memory import check_memory
         from physkit.pipelines.training.record import check_same_run, make_record
         from physkit.pipelines.training.sources import check_apart, check_stores
+        from physkit.pipelines.training.trainer import accelerator
 
         self.config = config
         self.state_path = Path(config.out) / STATE
@@ -65,6 +67,9 @@ class _Run:
         check_apart(tables)
         for each in (windows, validation):
             build.check_crops(net, each)
+        notes = check_memory(
+            config, net, size_px=windows.table.size_px, on_gpu=accelerator(config) == "gpu"
+        )
         name = state["physkit"]["record"]["run"] if state else uuid.uuid4().hex[:8]
         record = make_record(config, net, tables, run=name)
         if state:
@@ -77,7 +82,7 @@ class _Run:
         self.keep, self.log, callbacks = self._callbacks(record, progress=progress)
         self.trainer = self._trainer(callbacks, name, state)
         self.state = state
-        self.notes = (*windows.left_out, *validation.left_out)
+        self.notes = (*notes, *windows.left_out, *validation.left_out)
 
     def _callbacks(
         self, record: dict[str, Any], *, progress: bool

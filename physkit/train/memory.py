@@ -1,0 +1,113 @@
+"""How much memory training a network takes, counted before anything is computed."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.autograd.graph import saved_tensors_hooks
+from torch.func import functional_call
+
+from physkit.core.errors import InputError
+from physkit.nn.streaming import PulseModel
+from physkit.train.clips import input_size
+
+OVERHEAD, FIXED_BYTES = 1.25, 100_000_000
+"""What a backward pass takes beside what the forward pass saved: a factor, and a sum. FacePhys in
+float32 took 588, 1,080 and 1,895 MB more than before the step at 64, 128 and 256 frames, where 612,
+1,105 and 2,090 MB are estimated."""
+COPIES = 4
+"""Gradients, two moments of Adam, and an average, each as large as the weights."""
+AMP = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass(frozen=True)
+class Clips:
+    """What one process computes a gradient of at once."""
+
+    batch: int
+    """Clips."""
+    frames: int
+    """Frames of each."""
+    size: tuple[int, int]
+    """Rows and columns."""
+    checkpoint_frames: int | None = None
+    """Frames between which the backward pass computes anew."""
+
+
+def training_bytes(net: PulseModel[Any], clips: Clips, *, precision: str) -> int:
+    """Memory that a step takes beside the network itself, in bytes.
+
+    Counts the tensors that a forward pass would save, on tensors without values; or takes the
+    network's own `training_bytes_a_frame`. Raises InputError for a network that cannot be counted.
+    """
+    at_once = min(clips.frames, clips.checkpoint_frames or clips.frames)
+    if net.training_bytes_a_frame is not None:
+        saved = net.training_bytes_a_frame * clips.batch * at_once
+        kept = 0
+    else:
+        saved, state = _saved_bytes(net, clips, frames=at_once, precision=precision)
+        kept = state * (-(-clips.frames // at_once) - 1)
+    weights = sum(p.numel() * p.element_size() for p in net.parameters())
+    height, width = clips.size
+    pictures = clips.batch * clips.frames * height * width * 3 * 4
+    return round(OVERHEAD * saved) + FIXED_BYTES + kept + COPIES * weights + pictures
+
+
+def _saved_bytes(
+    net: PulseModel[Any], clips: Clips, *, frames: int, precision: str
+) -> tuple[int, int]:
+    """Bytes that a forward pass saves for the backward pass, and those of a state."""
+    saved: dict[int, tuple[int, Tensor]] = {}
+    own = {tensor.untyped_storage()._cdata for tensor in net.state_dict().values()}
+
+    def pack(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        saved[storage._cdata] = (storage.nbytes(), tensor)  # kept, so that no other has its place
+        return tensor
+
+    device = next(net.parameters()).device.type
+    dtype = AMP.get(precision)
+    try:
+        with FakeTensorMode(allow_non_fake_inputs=True) as mode:
+            tensors: dict[str, Tensor] = {
+                name: mode.from_tensor(tensor) for name, tensor in _all_tensors(net)
+            }
+            own |= {tensor.untyped_storage()._cdata for tensor in tensors.values()}
+            clip = torch.empty(clips.batch, frames, *clips.size, 3, device=device)
+            dt_s = torch.empty(clips.batch, frames, device=device)
+            autocast = torch.autocast(device, dtype=dtype, enabled=dtype is not None)
+            with saved_tensors_hooks(pack, lambda tensor: tensor), autocast:
+                _, state = functional_call(net, tensors, (clip, dt_s))
+    except (RuntimeError, NotImplementedError, TypeError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(
+            f"{type(net).__name__}: the memory of its training cannot be counted ({reason}); "
+            "let it say its training_bytes_a_frame"
+        ) from error
+    n_bytes = sum(n for key, (n, _) in saved.items() if key not in own)
+    return n_bytes, sum(t.numel() * t.element_size() for t in _leaves(state))
+
+
+def _all_tensors(net: PulseModel[Any]) -> list[tuple[str, Tensor]]:
+    return [*net.named_parameters(), *net.named_buffers()]
+
+
+def _leaves(state: Any) -> list[Tensor]:
+    if isinstance(state, Tensor):
+        return [state]
+    parts = state.values() if isinstance(state, dict) else state
+    return [leaf for part in parts for leaf in _leaves(part)]
+
+
+def clips_of(
+    net: PulseModel[Any],
+    *,
+    batch: int,
+    frames: int,
+    size_px: int,
+    checkpoint_frames: int | None,
+) -> Clips:
+    """The clips as the network takes them, out of crops of `size_px`."""
+    return Clips(batch, frames, input_size(net) or (size_px, size_px), checkpoint_frames)
