@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+import torch
 from jaxtyping import install_import_hook
 
 # Annotated shapes are checked in every test; modules that torch.compile traces are not hooked.
@@ -20,6 +21,10 @@ install_import_hook(
     ],
     "shape_checks.checked",
 )
+
+if not torch.cuda.is_available():
+    # How Triton's kernels run without a GPU; decided when Triton is imported, by whichever test.
+    os.environ.setdefault("TRITON_INTERPRET", "1")
 
 REPOSITORY = Path(__file__).parents[1]
 

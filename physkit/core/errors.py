@@ -22,3 +22,7 @@ class UnknownNameError(PhyskitError):
 
 class MissingExtraError(PhyskitError):
     """A feature whose optional packages are not installed; the message names the extra."""
+
+
+class BackendError(PhyskitError):
+    """A backend, chosen by name, that cannot run on the device at hand."""

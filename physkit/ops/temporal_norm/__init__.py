@@ -8,5 +8,7 @@ BACKENDS = Registry(
         "reference": "physkit.ops.temporal_norm.reference:temporal_norm",
         "scan": "physkit.ops.temporal_norm.scan:temporal_norm",
         "native": "physkit.ops.temporal_norm.native:temporal_norm",
+        "triton": "physkit.ops.temporal_norm.triton:temporal_norm",
     },
+    extras={"triton": "triton"},
 )
