@@ -99,6 +99,20 @@ COMMANDS = {
         "run",
         "frames a second of the one-frame step, beside the released files",
     ),
+    "bench chunk": Command(
+        "physkit.pipelines.bench.network",
+        "BenchChunkConfig",
+        "chunk",
+        "frames a second of FacePhys in chunks, beside its bare convolutions",
+        positional=False,
+    ),
+    "bench train": Command(
+        "physkit.pipelines.bench.network",
+        "BenchTrainConfig",
+        "train",
+        "frames a second and memory of training, beside its bare convolutions",
+        positional=False,
+    ),
     "bench prep": Command(
         "physkit.pipelines.bench.prep",
         "BenchPrepConfig",

@@ -19,10 +19,11 @@ class EvaluateConfig:
     out: str
     """Folder for predictions.parquet, metrics.json, windows.parquet and report.html."""
     model: str = "auto"
-    """facephys, green, ica, chrom, pbv, pos, lgi or omit; auto: the model that --weights belong to,
-    else facephys where its weights were pulled, else pos."""
+    """facephys, physnet, green, ica, chrom, pbv, pos, lgi or omit; auto: the model that --weights
+    belong to, else facephys where its weights were pulled, else pos."""
     weights: str | None = None
-    """Weights file of the model: .safetensors, or the released FacePhys.weights.h5."""
+    """Weights file of the model: .safetensors, or as released: FacePhys.weights.h5, or a PhysNet
+    .pth of rPPG-Toolbox."""
     protocol: str = "physkit-1"
     """toolbox-2023, toolbox-2024-06, toolbox-2024-12, toolbox-2025-03, physllm or physkit-1."""
     window_s: float | Literal["inf"] | None = None

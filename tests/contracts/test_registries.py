@@ -10,17 +10,20 @@ import torch
 from physkit.core.registry import Registry
 from physkit.data.readers import READERS
 from physkit.data.readers.base import Reader
+from physkit.data.window_config import LabelForm
 from physkit.face.detect import DETECTORS
 from physkit.losses import LOSSES
 from physkit.models import MODELS
 from physkit.nn.streaming import PulseModel
 from physkit.ops import ssm_scan, temporal_norm
+from physkit.pipelines.inference import crop_size_px
 from physkit.pipelines.predict import PredictConfig
 from physkit.pipelines.prepare.engines import ENGINES
 from physkit.pipelines.score import ScoreConfig
 from physkit.pipelines.training.config import FitConfig, LoggerName, OptimizerConfig, ScheduleConfig
 from physkit.train.loggers import LOGGERS
 from physkit.train.optimizers import OPTIMIZERS, SCHEDULES
+from physkit.weights.load import TRAINED_MODELS
 
 REGISTRIES = [
     *(MODELS, DETECTORS, READERS, ENGINES, ssm_scan.BACKENDS, temporal_norm.BACKENDS),
@@ -54,10 +57,10 @@ def test_every_model_keeps_the_streaming_protocol(name: str) -> None:
     model = MODELS[name]().eval()
     assert isinstance(model, PulseModel)
     torch.manual_seed(0)
-    clip, dt_s = torch.rand(2, 90, 36, 36, 3), torch.empty(2, 90).uniform_(0.02, 0.06)
+    side = crop_size_px(model)
+    clip, dt_s = torch.rand(2, 90, side, side, 3), torch.empty(2, 90).uniform_(0.02, 0.06)
     with torch.inference_mode():
-        pulse, state = model(clip, dt_s)
-        whole = torch.cat([pulse, model.finish(state)], dim=1)
+        whole = model.whole_pulse(clip, dt_s)
         pieces, state = [], model.init_state(2)
         for start in range(0, 90, 40):
             pulse, state = model(clip[:, start : start + 40], dt_s[:, start : start + 40], state)
@@ -65,6 +68,17 @@ def test_every_model_keeps_the_streaming_protocol(name: str) -> None:
         pieces.append(model.finish(state))
     assert whole.shape == (2, 90)
     torch.testing.assert_close(torch.cat(pieces, dim=1), whole, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", sorted(TRAINED_MODELS))
+def test_every_network_answers_each_frame_while_it_is_trained(name: str) -> None:
+    model = MODELS[name]().train()
+    side = crop_size_px(model)
+    answer, _ = model(torch.rand(2, 13, side, side, 3), torch.full((2, 13), 1 / 30))
+    assert answer.shape == (2, 13)
+    answer.square().sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+    assert model.label_form in get_args(LabelForm)
 
 
 @pytest.mark.parametrize("name", list(ssm_scan.BACKENDS))

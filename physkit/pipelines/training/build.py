@@ -78,16 +78,26 @@ def travelling(content: ContentConfig, *, is_augmented: bool) -> ContentConfig:
     return content
 
 
-def train_windows(config: FitConfig) -> RandomWindows:
-    """Windows to train on."""
+def train_windows(config: FitConfig, net: PulseModel[Any]) -> RandomWindows:
+    """Windows to train on, with labels in the form that the network is trained on.
+
+    Raises InputError where another form is asked for.
+    """
     windows: RandomWindowsConfig = config.windows
+    if windows.content.label_form not in (None, net.label_form):
+        raise InputError(
+            f"--windows.content.label_form {windows.content.label_form}: this {config.model} is "
+            f"trained on {net.label_form} labels; leave it out"
+        )
     content = travelling(windows.content, is_augmented=windows.augment is not None)
+    content = dataclasses.replace(content, label_form=net.label_form)
     return RandomWindows(config.train, dataclasses.replace(windows, content=content))
 
 
 def listed_windows(config: FitConfig, sources: list[WindowSource]) -> SlidingWindows:
-    """Windows to validate by."""
+    """Windows to validate by: whatever the network is trained on, it then answers with a pulse."""
     content = travelling(config.windows.content, is_augmented=False)
+    content = dataclasses.replace(content, label_form="standardised")
     sliding = SlidingWindowsConfig(window_s=config.validation_window_s, content=content)
     return SlidingWindows(sources, sliding)
 

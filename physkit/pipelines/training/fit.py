@@ -54,11 +54,11 @@ class _Run:
         self.state_path = Path(config.out) / STATE
         state = _state_to_resume(config, self.state_path)
         check_stores([*config.train, *config.validation])
-        windows = build.train_windows(config)
+        net = build.make_network(config, is_resumed=state is not None)
+        windows = build.train_windows(config, net)
         validation = build.listed_windows(config, config.validation)
         tables = {"train": windows.table, "validation": validation.table}
         check_apart(tables)
-        net = build.make_network(config, is_resumed=state is not None)
         for each in (windows, validation):
             build.check_crops(net, each)
         name = state["physkit"]["record"]["run"] if state else uuid.uuid4().hex[:8]
