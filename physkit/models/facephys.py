@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+from physkit.models.facephys_start import start
 from physkit.nn.ssm import SSM, SSMState
 from physkit.nn.streaming import PulseModel
 from physkit.nn.temporal_norm import TemporalNorm, TemporalNormState
@@ -174,6 +175,7 @@ class FacePhys(PulseModel[FacePhysState]):
             for _ in range(N_HEAD_SSMS)
         )
         self.head_out = nn.Linear(config.channels, 1)
+        start(self)
 
     def init_state(self, batch_size: int = 1) -> FacePhysState:
         """The learned state before the first frame."""
