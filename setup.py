@@ -9,5 +9,6 @@ setup(
         "physkit.checkpoints": ["*.toml", "*.safetensors"],
         "physkit.data.folds": ["*.toml"],
         "physkit.data.readers": ["*.txt"],
+        "physkit.ops": ["*/*.cpp", "*/*.h", "*/README.md"],
     },
 )

@@ -33,3 +33,11 @@ def inside(root: Path, relative: str) -> Path:
     if not path.resolve().is_relative_to(root.resolve()):
         raise InputError(f"{root}: names a file outside of it: {relative!r}; correct or remove it")
     return path
+
+
+def cache_folder() -> Path:
+    """Where physkit keeps what it can make or fetch again: $PHYSKIT_HOME, or physkit under the
+    user's cache folder."""
+    if home := os.environ.get("PHYSKIT_HOME"):
+        return Path(home)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "physkit"

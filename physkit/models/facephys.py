@@ -12,14 +12,31 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
+from torch.utils.checkpoint import checkpoint
 
+from physkit.core.registry import unknown_name
 from physkit.models.facephys_start import start
 from physkit.nn.ssm import SSM, SSMState
 from physkit.nn.streaming import PulseModel
 from physkit.nn.temporal_norm import TemporalNorm, TemporalNormState
+from physkit.ops import expand_pool
+from physkit.ops.expand_pool.reference import expand_pool as expand_pool_in_torch
+from physkit.ops.native.choice import automatic_form
 
 CONVS_A_BLOCK = 2
 N_HEAD_SSMS = 2
+FORMS = {
+    "reference": ("reference", "reference", "reference"),
+    "chunked": ("scan", "chunked", "reference"),
+    "native": ("native", "native", "native"),
+    "triton": ("triton", "triton", "reference"),
+}
+"""Backend to the forms of temporal_norm, ssm_mixer and expand_pool that `forward` runs."""
+FRAMES_AT_ONCE = 128
+"""Frames, over the whole batch, that `forward` works through at once on a CPU: enough to outweigh
+what calling an operator costs, and no buffer grows beyond what the allocator reuses."""
+FEWEST_AT_ONCE = 32
+"""As many frames of every clip at the least, however large the batch is."""
 
 
 @dataclass(frozen=True)
@@ -72,25 +89,33 @@ class Conv2d(nn.Conv2d):
         super().__init__(channels, channels, kernel_size, stride=stride, padding=padding)
         self.weight.data = self.weight.data.contiguous(memory_format=torch.channels_last)
 
-    def forward(self, x: Float[Tensor, "*b c h w"]) -> Float[Tensor, "*b c h2 w2"]:
-        if x.dim() == 4:
-            return super().forward(x)
-        y = super().forward(x.flatten(0, -4))
-        return y.view(*x.shape[:-3], *y.shape[1:])
+    def forward(
+        self, x: Float[Tensor, "*b c h w"], *, relu6: bool = False
+    ) -> Float[Tensor, "*b c h2 w2"]:
+        y = super().forward(x if x.dim() == 4 else x.flatten(0, -4))
+        if relu6:  # of a fresh result that nothing else reads, so it may be overwritten
+            y = F.relu6(y, inplace=True)
+        return y if x.dim() == 4 else y.view(*x.shape[:-3], *y.shape[1:])
 
 
 class SSConv(nn.Module):
     """Two 3x3 convolutions, joined by an SSM that reads the spatial mean and steers the second."""
 
-    def __init__(self, height: int, width: int, channels: int, d_state: int, backend: str) -> None:
+    def __init__(self, height: int, width: int, channels: int, d_state: int) -> None:
         super().__init__()
-        scan = "reference" if backend == "reference" else "scan"
-        self.norm = TemporalNorm(height, width, channels, backend=scan)
+        self.norm = TemporalNorm(height, width, channels)
         self.conv_in = Conv2d(channels, 3, padding=1)
         self.expand = nn.Linear(channels, 2 * channels)
-        self.ssm = SSM(2 * channels, d_state, channels // 8, backend=backend)
+        self.ssm = SSM(2 * channels, d_state, channels // 8)
         self.steer = nn.Linear(2 * channels, channels, bias=False)
         self.conv_out = Conv2d(channels, 3, padding=1)
+
+    def use_backend(self, backend: str) -> None:
+        """Choose the forms that `forward` runs; see FORMS."""
+        norm, ssm, pool = FORMS[backend]
+        self.norm.use_backend(norm)
+        self.ssm.use_backend(ssm)
+        self.pool = expand_pool.BACKENDS[pool]
 
     def init_state(self, batch_size: int) -> SSConvState:
         """The learned state before the first frame."""
@@ -100,13 +125,13 @@ class SSConv(nn.Module):
         self, x: Float[Tensor, "b c h w"], dt_s: Float[Tensor, "b"], state: SSConvState
     ) -> tuple[Float[Tensor, "b c h w"], SSConvState]:
         """One frame."""
-        return self._run(x, dt_s, state, self.norm.step, self.ssm.step)
+        return self._run(x, dt_s, state, self.norm.step, self.ssm.step, expand_pool_in_torch)
 
     def forward(
         self, x: Float[Tensor, "b t c h w"], dt_s: Float[Tensor, "b t"], state: SSConvState
     ) -> tuple[Float[Tensor, "b t c h w"], SSConvState]:
         """A clip."""
-        return self._run(x, dt_s, state, self.norm, self.ssm)
+        return self._run(x, dt_s, state, self.norm, self.ssm, self.pool)
 
     def _run(
         self,
@@ -115,27 +140,24 @@ class SSConv(nn.Module):
         state: SSConvState,
         norm: Callable[..., tuple[Tensor, TemporalNormState]],
         ssm: Callable[..., tuple[Tensor, SSMState]],
+        pool: Callable[..., Tensor],
     ) -> tuple[Tensor, SSConvState]:
         normed, norm_state = norm(x, dt_s, state.norm)
-        # Fresh outputs that nothing else reads, so relu6 may overwrite them.
-        wide = self.expand(self.conv_in(normed).movedim(-3, -1))
-        summary = F.relu6(wide, inplace=True).mean(dim=(-3, -2))
+        summary = pool(self.conv_in(normed), self.expand.weight, self.expand.bias)
         steer, ssm_state = ssm(summary, dt_s, state.ssm)
-        steered = self.conv_out(normed + self.steer(steer)[..., None, None])
-        return F.relu6(steered, inplace=True), SSConvState(ssm_state, norm_state)
+        steered = normed + self.steer(steer)[..., None, None]
+        return self.conv_out(steered, relu6=True), SSConvState(ssm_state, norm_state)
 
 
 class Block(nn.Module):
     """A residual pair of SSConvs between a 1x1 projection and a stride-2 convolution."""
 
-    def __init__(
-        self, height: int, width: int, in_channels: int, config: FacePhysConfig, backend: str
-    ) -> None:
+    def __init__(self, height: int, width: int, in_channels: int, config: FacePhysConfig) -> None:
         super().__init__()
         channels = config.channels
         self.project = nn.Linear(in_channels, channels, bias=False)
         self.convs: Iterable[SSConv] = nn.ModuleList(  # type: ignore[assignment]
-            SSConv(height, width, channels, config.d_state, backend) for _ in range(CONVS_A_BLOCK)
+            SSConv(height, width, channels, config.d_state) for _ in range(CONVS_A_BLOCK)
         )
         self.downsample = Conv2d(channels, 2, stride=2)
         self.padding = (0, 0, 0, width % 2, 0, height % 2)  # right and bottom, where odd
@@ -151,31 +173,60 @@ class Block(nn.Module):
 class FacePhys(PulseModel[FacePhysState]):
     """Face crops in, pulse out: frame by frame by `step`, clip by clip by `forward`.
 
-    backend: form of the recurrences in `forward`: "reference" (a loop over time), "chunked"
-    (no loop over time), or "auto", which today always means "chunked".
+    backend: form of the operators in `forward`: "reference" (a loop over time), "chunked" (torch
+      without a loop over time), "native" (compiled C++, CPU only), "triton" (GPU), or "auto", which
+      chooses by the device whenever the network moves, and logs what it chose.
+    chunk_frames: frames of each clip that `forward` works through at once; None means by the batch
+      on a CPU, and all of them on a GPU. It changes neither pulse nor gradient.
+    recompute: keep no more than the states between chunks for the backward pass, which makes the
+      rest again: a third more time, and memory that hardly grows with the clip.
     """
 
     config_class = FacePhysConfig
     # The learned statistics suit no one face: a 10 s clip reads 0.6 bpm closer once settled.
     warmup_s = 2.0
 
-    def __init__(self, config: FacePhysConfig | None = None, *, backend: str = "auto") -> None:
+    def __init__(
+        self,
+        config: FacePhysConfig | None = None,
+        *,
+        backend: str = "auto",
+        chunk_frames: int | None = None,
+        recompute: bool = False,
+    ) -> None:
         super().__init__()
         self.config = config = config or FacePhysConfig()
-        backend = "chunked" if backend == "auto" else backend
+        self.backend, self.chunk_frames, self.recompute = backend, chunk_frames, recompute
         height, width, in_channels = config.height, config.width, 3
         blocks = []
         for _ in range(config.n_blocks):
-            blocks.append(Block(height, width, in_channels, config, backend))
+            blocks.append(Block(height, width, in_channels, config))
             height, width, in_channels = -(-height // 2), -(-width // 2), config.channels
         self.blocks: Iterable[Block] = nn.ModuleList(blocks)  # type: ignore[assignment]
         self.head_in = nn.Linear(config.channels, config.channels, bias=False)
         self.head: Iterable[SSM] = nn.ModuleList(  # type: ignore[assignment]
-            SSM(config.channels, config.head_d_state, config.channels // 4, backend=backend)
+            SSM(config.channels, config.head_d_state, config.channels // 4)
             for _ in range(N_HEAD_SSMS)
         )
         self.head_out = nn.Linear(config.channels, 1)
         start(self)
+        self._choose_forms()
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "FacePhys":
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        self._choose_forms()  # the device may be another
+        return self
+
+    def _choose_forms(self) -> None:
+        device = self.head_out.weight.device
+        backend = automatic_form(device.type) if self.backend == "auto" else self.backend
+        if backend not in FORMS:
+            raise unknown_name("backend", backend, FORMS)
+        for block in self.blocks:
+            for conv in block.convs:
+                conv.use_backend(backend)
+        for ssm in self.head:
+            ssm.use_backend(FORMS[backend][1])
 
     def init_state(self, batch_size: int = 1) -> FacePhysState:
         """The learned state before the first frame."""
@@ -198,7 +249,28 @@ class FacePhys(PulseModel[FacePhysState]):
     ) -> tuple[Float[Tensor, "b t"], FacePhysState]:
         """A clip (RGB in [0, 1]), with the time since the previous frame for each frame."""
         state = self.init_state(clip.shape[0]) if state is None else state
-        return self._run(clip, dt_s, state, SSConv.forward, SSM.forward)
+        n_frames = self.chunk_frames or self._frames_at_once(clip)
+        pulses = []
+        for start in range(0, clip.shape[1], n_frames):
+            chunk = slice(start, start + n_frames)
+            pulse, state = self._chunk(clip[:, chunk], dt_s[:, chunk], state)
+            pulses.append(pulse)
+        return torch.cat(pulses, dim=1) if len(pulses) > 1 else pulses[0], state
+
+    def _frames_at_once(self, clip: Tensor) -> int:
+        if clip.device.type != "cpu":
+            return clip.shape[1]
+        return max(FEWEST_AT_ONCE, FRAMES_AT_ONCE // clip.shape[0])
+
+    def _chunk(
+        self, clip: Tensor, dt_s: Tensor, state: FacePhysState
+    ) -> tuple[Tensor, FacePhysState]:
+        if not self.recompute or not torch.is_grad_enabled():
+            return self._run(clip, dt_s, state, SSConv.forward, SSM.forward)
+        result: tuple[Tensor, FacePhysState] = checkpoint(
+            self._run, clip, dt_s, state, SSConv.forward, SSM.forward, use_reentrant=False
+        )
+        return result
 
     def _run(
         self,
@@ -216,11 +288,12 @@ class FacePhys(PulseModel[FacePhysState]):
                 x, conv_state = run_conv(conv, x, dt_s, next(states))
                 convs.append(conv_state)
             x = block.halve(x + residual)
-        y = self.head_in(x.mean(dim=(-2, -1)))
-        for ssm, before in zip(self.head, state.head, strict=True):
-            y, ssm_state = run_ssm(ssm, y, dt_s, before)
-            head.append(ssm_state)
-        return self.head_out(y).squeeze(-1), FacePhysState(tuple(convs), tuple(head))
+        with torch.autocast(x.device.type, enabled=False):  # a pulse is worth float32
+            y = self.head_in(x.mean(dim=(-2, -1), dtype=self.head_in.weight.dtype))
+            for ssm, before in zip(self.head, state.head, strict=True):
+                y, ssm_state = run_ssm(ssm, y, dt_s, before)
+                head.append(ssm_state)
+            return self.head_out(y).squeeze(-1), FacePhysState(tuple(convs), tuple(head))
 
     def finish(self, state: FacePhysState) -> Float[Tensor, "b 0"]:
         """Nothing: every frame was answered when it came."""

@@ -6,18 +6,15 @@ Mamba-2: arXiv 2405.21060; complex poles and learned initial states: FacePhys, a
 from typing import NamedTuple
 
 import torch
-from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from physkit.ops.ssm_scan import BACKENDS
+from physkit.ops.ssm_mixer import BACKENDS
+from physkit.ops.ssm_mixer.composed import CONV_WIDTH, MAX_STEP, NORM_EPS
 from physkit.ops.ssm_scan.reference import ssm_step
 
-CONV_WIDTH = 4
 NOMINAL_FPS = 30  # the published scale of a step: one frame at 30 fps has length 1
-MAX_STEP = 6.0
-NORM_EPS = 1e-5
 
 
 class SSMState(NamedTuple):
@@ -35,9 +32,11 @@ class SSM(nn.Module):
     norm_eps: Tensor
     mean_weight: Tensor
 
-    def __init__(self, d_model: int, d_state: int, head_dim: int, *, backend: str) -> None:
+    def __init__(
+        self, d_model: int, d_state: int, head_dim: int, *, backend: str = "chunked"
+    ) -> None:
         super().__init__()
-        self.op = BACKENDS[backend]
+        self.use_backend(backend)
         self.d_inner = 2 * d_model
         self.d_state = d_state
         self.head_dim = head_dim
@@ -70,6 +69,10 @@ class SSM(nn.Module):
         self.real0 = nn.Parameter(torch.zeros(self.n_heads, head_dim, d_state))
         self.imag0 = nn.Parameter(torch.zeros(self.n_heads, head_dim, d_state))
 
+    def use_backend(self, backend: str) -> None:
+        """Choose the form that `forward` runs; see `ops/ssm_mixer/BACKENDS`."""
+        self.op = BACKENDS[backend]
+
     def init_state(self, batch_size: int) -> SSMState:
         """The learned state before the first frame."""
         return SSMState(
@@ -92,21 +95,16 @@ class SSM(nn.Module):
     def forward(
         self, u: Float[Tensor, "b t d"], dt_s: Float[Tensor, "b t"], state: SSMState
     ) -> tuple[Float[Tensor, "b t d"], SSMState]:
-        """A clip."""
-        gate, new_rows, dt = self._project(u)
-        rows = torch.cat([state.rows, new_rows], dim=1)
-        mixed = F.conv1d(
-            rearrange(rows[:, 1:], "b t c -> b c t"),
-            rearrange(self.conv_weight, "k c -> c 1 k"),
-            self.conv_bias,
-            groups=rows.shape[-1],
-        )
-        x, b_in, c_out = self._split(F.relu6(rearrange(mixed, "b c t -> b t c")))
-        y, real, imag = self.op(
-            x, self._delta(dt, dt_s), *self._poles(), b_in, c_out, state.real, state.imag
-        )
-        y = self._read_out(x, y, gate)
-        return y, SSMState(real, imag, rows[:, -CONV_WIDTH:].clone())
+        """A clip. In float32 (or float64) whatever autocast says: what recurs needs the digits."""
+        with torch.autocast(u.device.type, enabled=False):
+            u = u.to(self.in_proj.weight.dtype)
+            y, rows, real, imag = self.op(
+                F.linear(u, self.in_proj.weight),
+                dt_s * self.frames_a_second,
+                *(self.conv_weight, self.conv_bias, self.dt_bias, *self._poles()),
+                *(self.skip, self.norm_weight, state.rows, state.real, state.imag),
+            )
+            return F.linear(y, self.out_proj.weight), SSMState(real, imag, rows)
 
     def _project(self, u: Tensor) -> tuple[Tensor, ...]:
         """Gate (.. 2 d_inner), convolution input (.. c), raw step (.. heads)."""

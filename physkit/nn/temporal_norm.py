@@ -21,9 +21,9 @@ class TemporalNormState(NamedTuple):
 class TemporalNorm(nn.Module):
     """Causal standardisation over time; see `physkit/ops/temporal_norm/README.md`."""
 
-    def __init__(self, height: int, width: int, channels: int, *, backend: str) -> None:
+    def __init__(self, height: int, width: int, channels: int, *, backend: str = "scan") -> None:
         super().__init__()
-        self.op = BACKENDS[backend]
+        self.use_backend(backend)
         # Half-lives from 0.2 s to 3 s: shorter than a beat, and as long as a breath.
         half_life_s = torch.logspace(-0.7, 0.5, channels)
         self.log_half_life = nn.Parameter(half_life_s.log())
@@ -31,6 +31,10 @@ class TemporalNorm(nn.Module):
         self.beta = nn.Parameter(torch.zeros(channels))
         self.mean0 = nn.Parameter(torch.zeros(height, width, channels))
         self.log_var0 = nn.Parameter(torch.full((height, width, channels), -3.0))
+
+    def use_backend(self, backend: str) -> None:
+        """Choose the form that `forward` runs; see `ops/temporal_norm/BACKENDS`."""
+        self.op = BACKENDS[backend]
 
     def init_state(self, batch_size: int) -> TemporalNormState:
         """The learned statistics before the first frame."""

@@ -1,7 +1,6 @@
 """Weights known by name, and the folder on this computer that holds the fetched ones."""
 
 import http.client
-import os
 import shutil
 import tempfile
 import tomllib
@@ -12,6 +11,7 @@ from importlib import resources
 from pathlib import Path
 
 from physkit.core.errors import InputError, WeightsError
+from physkit.core.files import cache_folder
 from physkit.core.registry import unknown_name
 from physkit.weights.file import sha256
 
@@ -47,10 +47,8 @@ def known_weights() -> dict[str, KnownWeights]:
 
 
 def weights_folder() -> Path:
-    """Where fetched weights are kept: $PHYSKIT_HOME, or physkit under the user's cache folder."""
-    if home := os.environ.get("PHYSKIT_HOME"):
-        return Path(home) / "weights"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "physkit" / "weights"
+    """Where fetched weights are kept."""
+    return cache_folder() / "weights"
 
 
 def find_weights(name: str) -> Path | None:

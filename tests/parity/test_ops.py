@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from physkit.ops import ssm_scan, temporal_norm
+from physkit.ops import expand_pool, ssm_mixer, ssm_scan, temporal_norm
 
+CPU_FORMS = ("chunked", "scan", "native")
 LENGTHS = [1, 63, 64, 65, 300]
 
 
@@ -40,11 +41,46 @@ def ssm_inputs(t: int, *, heads: int = 3, p: int = 2, n: int = 5) -> list[Tensor
     return [x.requires_grad_() for x in inputs]
 
 
+def expand_pool_inputs(t: int, *, i: int = 3, o: int = 5, h: int = 2, w: int = 3) -> list[Tensor]:
+    g = torch.Generator().manual_seed(t)
+    randn = lambda *shape: torch.randn(*shape, generator=g, dtype=torch.float64)  # noqa: E731
+    inputs = [randn(2, t, i, h, w), 2 * randn(o, i), 1 + randn(o)]
+    return [x.requires_grad_() for x in inputs]
+
+
+def ssm_mixer_inputs(t: int, *, heads: int = 3, p: int = 2, n: int = 5) -> list[Tensor]:
+    g = torch.Generator().manual_seed(t)
+    randn = lambda *shape: torch.randn(*shape, generator=g, dtype=torch.float64)  # noqa: E731
+    d, c = heads * p, heads * p + 2 * n
+    inputs = [
+        randn(2, t, 2 * d + c + heads),
+        0.5 + randn(2, t).abs(),
+        randn(4, c),
+        1 + randn(c),
+        randn(heads),
+        -0.02 - randn(heads).abs(),
+        randn(heads),
+        randn(2 * heads),
+        1 + randn(2 * d),
+        randn(2, 4, c),
+        randn(2, heads, p, n),
+        randn(2, heads, p, n),
+    ]
+    return [x.requires_grad_() for x in inputs]
+
+
 OPS = {
+    "expand_pool": (expand_pool.BACKENDS, expand_pool_inputs),
+    "ssm_mixer": (ssm_mixer.BACKENDS, ssm_mixer_inputs),
     "temporal_norm": (temporal_norm.BACKENDS, temporal_norm_inputs),
     "ssm_scan": (ssm_scan.BACKENDS, ssm_inputs),
 }
-FAST = [(op, b) for op, (backends, _) in OPS.items() for b in backends if b != "reference"]
+FAST = [
+    (op, b)
+    for op, (backends, _) in OPS.items()
+    for b in backends
+    if b not in ("reference", "triton")
+]
 
 
 @pytest.mark.parametrize("t", LENGTHS)
@@ -71,8 +107,8 @@ def test_backend_agrees_with_reference_in_outputs_states_and_every_gradient(
 def test_gradients_equal_finite_differences(op: str, kind: str, t: int) -> None:
     backends, make = OPS[op]
     inputs = make(t)
-    for name in backends:
-        if (name == "reference") == (kind == "reference"):
+    for name in ("reference",) if kind == "reference" else CPU_FORMS:
+        if name in backends:
             assert torch.autograd.gradcheck(backends[name], inputs)
 
 

@@ -7,5 +7,6 @@ BACKENDS = Registry(
     {
         "reference": "physkit.ops.ssm_scan.reference:ssm_scan",
         "chunked": "physkit.ops.ssm_scan.chunked:ssm_scan",
+        "native": "physkit.ops.ssm_scan.native:ssm_scan",
     },
 )

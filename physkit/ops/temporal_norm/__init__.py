@@ -7,5 +7,6 @@ BACKENDS = Registry(
     {
         "reference": "physkit.ops.temporal_norm.reference:temporal_norm",
         "scan": "physkit.ops.temporal_norm.scan:temporal_norm",
+        "native": "physkit.ops.temporal_norm.native:temporal_norm",
     },
 )

@@ -1,0 +1,1 @@
+"""Compiling and loading the ops' C++ forms, at first use, on the machine that runs them."""

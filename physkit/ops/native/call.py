@@ -1,0 +1,45 @@
+"""Calling a compiled op with tensors."""
+
+import ctypes
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from physkit.ops.native.build import library
+
+SUFFIXES = {torch.float32: "float32", torch.float64: "float64", torch.bfloat16: "bfloat16"}
+
+
+class OnCPU(Protocol):
+    """What autograd hands to an op's own gradient."""
+
+    saved_tensors: tuple[Tensor, ...]
+
+    def save_for_backward(self, *tensors: Tensor) -> None:
+        """Keeps tensors for the backward pass."""
+
+
+def arithmetic_dtype(dtype: torch.dtype) -> torch.dtype:
+    """What numbers stored in `dtype` are computed in."""
+    return torch.float64 if dtype == torch.float64 else torch.float32
+
+
+def native_call(
+    op: str, direction: str, dtype: torch.dtype, sizes: Sequence[int], *numbers: float
+) -> Callable[..., None]:
+    """The compiled function of `op` for tensors of `dtype`, with its sizes and numbers filled in.
+
+    It takes contiguous CPU tensors and passes their addresses; the C++ trusts them.
+    """
+    function = getattr(library(op), f"{op}_{direction}_{SUFFIXES[dtype]}")
+    first = [ctypes.c_int64(size) for size in sizes] + [ctypes.c_double(x) for x in numbers]
+
+    def call(*tensors: Tensor) -> None:
+        for tensor in tensors:
+            if not tensor.is_contiguous() or tensor.device.type != "cpu":
+                raise ValueError(f"{op}: a tensor {tuple(tensor.shape)} is not contiguous on a CPU")
+        function(*first, *(ctypes.c_void_p(tensor.data_ptr()) for tensor in tensors))
+
+    return call
