@@ -9,15 +9,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from physkit.data.store import open_store
     from physkit.pipelines.audit.command import audit
+    from physkit.pipelines.crossdomain.run import crossdomain
     from physkit.pipelines.evaluate import evaluate_model
     from physkit.pipelines.load import load
     from physkit.pipelines.predict import predict
     from physkit.pipelines.prepare.run import prepare
     from physkit.pipelines.score import score
+    from physkit.pipelines.training.fit import fit
 
 _LAZY = {
     "audit": "physkit.pipelines.audit.command",
+    "crossdomain": "physkit.pipelines.crossdomain.run",
     "evaluate_model": "physkit.pipelines.evaluate",
+    "fit": "physkit.pipelines.training.fit",
     "load": "physkit.pipelines.load",
     "open_store": "physkit.data.store",
     "predict": "physkit.pipelines.predict",
@@ -25,7 +29,17 @@ _LAZY = {
     "score": "physkit.pipelines.score",
 }
 
-__all__ = ["audit", "evaluate_model", "load", "open_store", "predict", "prepare", "score"]
+__all__ = [
+    "audit",
+    "crossdomain",
+    "evaluate_model",
+    "fit",
+    "load",
+    "open_store",
+    "predict",
+    "prepare",
+    "score",
+]
 
 
 def __getattr__(name: str) -> Any:

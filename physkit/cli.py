@@ -65,6 +65,13 @@ COMMANDS = {
         "raw data set to a store of face crops and labels; resumable",
         positional=False,
     ),
+    "fit": Command(
+        "physkit.pipelines.training.fit",
+        "FitConfig",
+        "run",
+        "train a network on windows of stores; resumable",
+        positional=False,
+    ),
     "evaluate": Command(
         "physkit.pipelines.evaluate",
         "EvaluateConfig",
@@ -79,11 +86,32 @@ COMMANDS = {
         "metrics of a predictions file from anywhere, by a named protocol",
         positional=False,
     ),
+    "crossdomain": Command(
+        "physkit.pipelines.crossdomain.run",
+        "CrossdomainConfig",
+        "run",
+        "train on each data set and test on each: a matrix of errors; resumable",
+        positional=False,
+    ),
     "bench step": Command(
         "physkit.pipelines.bench.step",
         "BenchStepConfig",
         "run",
         "frames a second of the one-frame step, beside the released files",
+    ),
+    "bench chunk": Command(
+        "physkit.pipelines.bench.network",
+        "BenchChunkConfig",
+        "chunk",
+        "frames a second of FacePhys in chunks, beside its bare convolutions",
+        positional=False,
+    ),
+    "bench train": Command(
+        "physkit.pipelines.bench.network",
+        "BenchTrainConfig",
+        "train",
+        "frames a second and memory of training, beside its bare convolutions",
+        positional=False,
     ),
     "bench prep": Command(
         "physkit.pipelines.bench.prep",
@@ -226,9 +254,9 @@ def _parse(name: str, command: Command, config_class: type, words: list[str]) ->
     parser = _parser(name, command, config_class)
     try:
         parsed: Namespace = parser.parse_args(_with_values(config_class, words))
+        values = parser.instantiate(parsed).as_dict()  # configs within the config, too
     except (ArgumentError, UnicodeDecodeError) as error:
         raise PhyskitError(f"{name}: {error} (physkit {name} --help)") from error
-    values = parsed.as_dict()
     values.pop("config", None)
     as_json = values.pop("json")
     return {"config": config_class(**values), "json": as_json}

@@ -28,6 +28,7 @@ def add_recording(
     faceless: slice | None = None,
     label_shift_s: float = 0.0,
     conditions: Mapping[str, Condition] | None = None,
+    dataset: str = "test",
 ) -> None:
     """A recording of coloured noise whose colour beats at `rate_bpm`, and its 60 Hz label."""
     rng = np.random.default_rng(round(rate_bpm * 1000))
@@ -36,7 +37,7 @@ def add_recording(
     hidden = range(n_frames)[faceless] if faceless else range(0)
     label_s = np.arange(round(n_frames / fps * LABEL_HZ)) / LABEL_HZ + label_shift_s
     label = Label(Pulse(np.sin(2 * np.pi * rate_bpm / 60 * label_s), label_s))
-    create_store(store, dataset="test")
+    create_store(store, dataset=dataset)
     with new_recording(store, name) as folder:
         writer = RecordingWriter(folder, size_px=size_px)
         for index, (time_s, beat) in enumerate(zip(times_s, volume, strict=True)):
@@ -48,7 +49,7 @@ def add_recording(
             segment = int(faceless is not None and index >= hidden.stop)
             writer.append(StoredFrame(float(time_s), crop, (10.0, 10.0, 90.0, 110.0), 0.9, segment))
         attributes = {
-            "dataset": "test",
+            "dataset": dataset,
             "subject": subject,
             "session": "1",
             "conditions": dict(conditions or {}),

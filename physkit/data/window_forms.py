@@ -12,8 +12,6 @@ from jaxtyping import Float, Float32, UInt8
 from physkit.data.window_config import FrameForm, LabelForm
 
 WHITE = 255.0
-DARK = 1e-7
-"""Added to a sum of two grey levels, of 255, so that black on black is no change."""
 ROUNDING = 1e-6
 """A variance that is a smaller share of the mean square is rounding."""
 
@@ -37,13 +35,11 @@ def frames_in_form(
         centred = grey - np.float32(_mean(grey))
         centred *= np.float32(_inverse_deviation(centred))
         return centred
-    change = np.zeros_like(grey)
-    np.subtract(grey[1:], grey[:-1], out=change[:-1])
-    total = grey[1:] + grey[:-1]
-    total += np.float32(DARK)
-    change[:-1] /= total
-    change *= np.float32(_inverse_deviation(change[:-1]))
-    return change
+    import torch  # here: nothing else in this room needs it
+
+    from physkit.ops.normalised_difference import normalised_difference
+
+    return np.asarray(normalised_difference(torch.tensor(grey), white=WHITE).numpy())
 
 
 def label_in_form(

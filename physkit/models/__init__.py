@@ -6,6 +6,7 @@ MODELS = Registry(
     "model",
     {
         "facephys": "physkit.models.facephys:FacePhys",
+        "physnet": "physkit.models.physnet:PhysNet",
         "green": "physkit.models.classical.green:GREEN",
         "ica": "physkit.models.classical.ica:ICA",
         "chrom": "physkit.models.classical.chrom:CHROM",

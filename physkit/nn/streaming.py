@@ -1,7 +1,7 @@
 """The protocol that every pulse model keeps, a network or a classical method."""
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Generic, TypeVar
+from typing import ClassVar, Generic, Literal, TypeVar
 
 import torch
 from einops import rearrange
@@ -21,6 +21,9 @@ class PulseModel(nn.Module, ABC, Generic[StateT]):
     anywhere, the concatenated pulse of all `forward` calls (or `step` calls, less their NaN) and
     of one last `finish` holds exactly one sample a frame and does not depend on the cuts. A call
     never changes the state it is given, so a state can be kept and continued from again.
+
+    In training mode a call without a state answers every frame of its clips (k = t) with what is
+    compared with their labels; for most networks that is the pulse.
     """
 
     can_stream: ClassVar[bool] = True
@@ -28,6 +31,11 @@ class PulseModel(nn.Module, ABC, Generic[StateT]):
 
     warmup_s: ClassVar[float] = 0.0
     """Seconds of a stream that are worth reading twice, first only to settle the state."""
+
+    @property
+    def label_form(self) -> Literal["standardised", "diff"]:
+        """Form of the label that the answer in training mode is compared with."""
+        return "standardised"
 
     @abstractmethod
     def init_state(self, batch_size: int = 1) -> StateT:
@@ -53,6 +61,13 @@ class PulseModel(nn.Module, ABC, Generic[StateT]):
             raise NotImplementedError(f"{type(self).__name__} must say how its state is finished")
         first: Tensor = next(iter(state.values()))
         return first.new_zeros((first.shape[0], 0))
+
+    def whole_pulse(
+        self, clip: Float[Tensor, "b t h w 3"], dt_s: Float[Tensor, "b t"]
+    ) -> Float[Tensor, "b t"]:
+        """Pulse of streams that are no longer than `clip`: one sample a frame."""
+        pulse, state = self(clip, dt_s)
+        return torch.cat([pulse, self.finish(state)], dim=1)
 
     def step(
         self, frame: Float[Tensor, "b h w 3"], state: StateT, *, dt_s: Float[Tensor, "b"]

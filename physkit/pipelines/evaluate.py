@@ -7,10 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from physkit.core.errors import InputError
 
 if TYPE_CHECKING:
-    from physkit.data.store import Store, StoredRecording
-    from physkit.evaluate.predictions import PredictedRecording
     from physkit.evaluate.result import Score
-    from physkit.nn.streaming import PulseModel
 
 
 @dataclass(frozen=True)
@@ -22,10 +19,11 @@ class EvaluateConfig:
     out: str
     """Folder for predictions.parquet, metrics.json, windows.parquet and report.html."""
     model: str = "auto"
-    """facephys, green, ica, chrom, pbv, pos, lgi or omit; auto: the model that --weights belong to,
-    else facephys where its weights were pulled, else pos."""
+    """facephys, physnet, green, ica, chrom, pbv, pos, lgi or omit; auto: the model that --weights
+    belong to, else facephys where its weights were pulled, else pos."""
     weights: str | None = None
-    """Weights file of the model: .safetensors, or the released FacePhys.weights.h5."""
+    """Weights file of the model: .safetensors, or as released: FacePhys.weights.h5, or a PhysNet
+    .pth of rPPG-Toolbox."""
     protocol: str = "physkit-1"
     """toolbox-2023, toolbox-2024-06, toolbox-2024-12, toolbox-2025-03, physllm or physkit-1."""
     window_s: float | Literal["inf"] | None = None
@@ -104,18 +102,26 @@ def run(config: EvaluateConfig, *, progress: bool = False) -> EvaluateResult:
     from physkit.evaluate.predictions import write_predictions
     from physkit.evaluate.protocols import find_protocol
     from physkit.pipelines.inference import choose_model
+    from physkit.pipelines.recordings import predict_recordings, readable_recordings
     from physkit.pipelines.score import score
 
     find_protocol(config.protocol)
     store = open_store(config.data)
-    recordings, damaged = _chosen(store, config.subjects)
+    recordings, damaged = readable_recordings(store, config.subjects)
     name, model, notes = choose_model(config.model, config.weights)
     out = Path(config.out)
     try:
         out.mkdir(parents=True, exist_ok=True)  # before the work, which may take hours
     except OSError as error:
         raise InputError(f"{out}: cannot be made ({error}); choose another --out") from error
-    predicted, unread = _predict_all(recordings, model, config, progress=progress)
+    predicted, unread = predict_recordings(
+        recordings,
+        model,
+        chunk_frames=config.chunk_frames,
+        device=config.device,
+        threads=config.threads,
+        progress=progress,
+    )
     left_out = [*damaged, *unread]
     if not predicted:
         raise InputError(f"{config.data}: no recording could be read; {': '.join(left_out[0])}")
@@ -128,66 +134,3 @@ def run(config: EvaluateConfig, *, progress: bool = False) -> EvaluateResult:
         out=out,
     )
     return EvaluateResult(result, name, tuple(left_out), out, notes)
-
-
-def _chosen(
-    store: "Store", subjects: list[str] | None
-) -> tuple[list["StoredRecording"], list[tuple[str, str]]]:
-    """The recordings to read, and those too damaged for that, each with the cause."""
-    from physkit.core.naming import natural_order
-    from physkit.core.registry import unknown_name
-
-    if not store.names:
-        raise InputError(f"{store.path}: holds no recordings; fill it by physkit prep")
-    readable: list[StoredRecording] = []
-    damaged: list[tuple[str, str]] = []
-    people: set[str] = set()
-    for name in store.names:
-        try:
-            recording = store[name]
-            people.add(recording.subject)
-            _ = recording.n_frames  # read here, so that what lacks its frames is told here
-        except InputError as error:
-            damaged.append((name, str(error)))
-        else:
-            readable.append(recording)
-    for subject in subjects or ():
-        if subject not in people:
-            known = sorted(people, key=natural_order)
-            raise unknown_name(f"subject in {store.path}:", subject, known)
-    return [r for r in readable if subjects is None or r.subject in subjects], damaged
-
-
-def _predict_all(
-    recordings: list["StoredRecording"],
-    model: "PulseModel[Any]",
-    config: EvaluateConfig,
-    *,
-    progress: bool,
-) -> tuple[list["PredictedRecording"], list[tuple[str, str]]]:
-    from tqdm import tqdm
-
-    from physkit.pipelines.inference import flushed_denormals, usable_device
-    from physkit.pipelines.recordings import predict_recording
-    from physkit.pipelines.threads import torch_threads
-
-    device = usable_device(config.device)
-    predicted: list[PredictedRecording] = []
-    left_out: list[tuple[str, str]] = []
-    total = sum(recording.n_frames for recording in recordings)
-    with (
-        torch_threads(config.threads),
-        flushed_denormals(),
-        tqdm(total=total, unit="frame", disable=None if progress else True, leave=False) as bar,
-    ):
-        for recording in recordings:
-            try:
-                predicted.append(
-                    predict_recording(
-                        recording, model, chunk_frames=config.chunk_frames, device=device
-                    )
-                )
-            except InputError as error:
-                left_out.append((recording.name, str(error)))
-            bar.update(recording.n_frames)
-    return predicted, left_out

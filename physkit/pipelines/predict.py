@@ -28,10 +28,11 @@ class PredictConfig:
     input: str
     """Video file, folder of images, camera:N, or face crops (.npy, .npz)."""
     model: str = "auto"
-    """facephys, green, ica, chrom, pbv, pos, lgi or omit; auto: the model that --weights belong to,
-    else facephys where its weights were pulled, else pos."""
+    """facephys, physnet, green, ica, chrom, pbv, pos, lgi or omit; auto: the model that --weights
+    belong to, else facephys where its weights were pulled, else pos."""
     weights: str | None = None
-    """Weights file of the model: .safetensors, or the released FacePhys.weights.h5."""
+    """Weights file of the model: .safetensors, or as released: FacePhys.weights.h5, or a PhysNet
+    .pth of rPPG-Toolbox."""
     runtime: str = "torch"
     """What runs the model: torch."""
     detector: str = "auto"

@@ -1,24 +1,93 @@
 """A model over prepared recordings."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
+from tqdm import tqdm
 
 from physkit.core.errors import InputError
+from physkit.core.naming import natural_order
+from physkit.core.registry import unknown_name
 from physkit.data.label_clock import clean_label
-from physkit.data.store import NO_SEGMENT, StoredRecording
+from physkit.data.store import NO_SEGMENT, Store, StoredRecording
 from physkit.evaluate.predictions import MIN_SAMPLES, PredictedRecording
 from physkit.media.picture import resized
 from physkit.nn.streaming import PulseModel
 from physkit.pipelines.crops import TimedCrop
-from physkit.pipelines.inference import crop_size_px
+from physkit.pipelines.inference import crop_size_px, flushed_denormals, usable_device
 from physkit.pipelines.stream import PulseStream
+from physkit.pipelines.threads import torch_threads
 from physkit.signal.resample import median_fps, sample_at
 
 FRAMES_AT_ONCE = 512
 """Frames of a store that are read together: a few chunks."""
+
+LeftOut = tuple[str, str]
+"""A recording that could not be read, and the cause."""
+
+
+def readable_recordings(
+    store: Store, subjects: Collection[str] | None = None
+) -> tuple[list[StoredRecording], list[LeftOut]]:
+    """The recordings of some people, by default of all, and those too damaged to be read.
+
+    Raises InputError for an empty store, UnknownNameError for somebody who is not in it.
+    """
+    if not store.names:
+        raise InputError(f"{store.path}: holds no recordings; fill it by physkit prep")
+    readable: list[StoredRecording] = []
+    damaged: list[LeftOut] = []
+    people: set[str] = set()
+    for name in store.names:
+        try:
+            recording = store[name]
+            people.add(recording.subject)
+            _ = recording.n_frames  # read here, so that what lacks its frames is told here
+        except InputError as error:
+            damaged.append((name, str(error)))
+        else:
+            readable.append(recording)
+    for subject in subjects or ():
+        if subject not in people:
+            known = sorted(people, key=natural_order)
+            raise unknown_name(f"subject in {store.path}:", subject, known)
+    return [r for r in readable if subjects is None or r.subject in subjects], damaged
+
+
+def predict_recordings(
+    recordings: Sequence[StoredRecording],
+    model: PulseModel[Any],
+    *,
+    chunk_frames: int,
+    device: str,
+    threads: int | None,
+    progress: bool,
+) -> tuple[list[PredictedRecording], list[LeftOut]]:
+    """A model's pulse of each recording, and those that could not be read.
+
+    progress: show a bar on a terminal's standard error.
+    Raises PhyskitError where the device cannot be used.
+    """
+    place = usable_device(device)
+    predicted: list[PredictedRecording] = []
+    left_out: list[LeftOut] = []
+    total = sum(recording.n_frames for recording in recordings)
+    with (
+        torch_threads(threads),
+        flushed_denormals(),
+        tqdm(total=total, unit="frame", disable=None if progress else True, leave=False) as bar,
+    ):
+        for recording in recordings:
+            try:
+                predicted.append(
+                    predict_recording(recording, model, chunk_frames=chunk_frames, device=place)
+                )
+            except InputError as error:
+                left_out.append((recording.name, str(error)))
+            bar.update(recording.n_frames)
+    return predicted, left_out
 
 
 def predict_recording(

@@ -11,18 +11,21 @@ from physkit.core.errors import WeightsError
 from physkit.models import MODELS
 from physkit.nn.streaming import PulseModel
 from physkit.weights.file import WeightsCard, read_weights, sha256
+from physkit.weights.manifest import known_weights
 from physkit.weights.released import read_keras_weights
+from physkit.weights.toolbox import read_torch_physnet, unsafe_pickle
 
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
-PICKLE_MAGICS = (b"PK\x03\x04", b"\x80")
-TRAINED_MODELS = frozenset({"facephys"})
+ZIP_MAGIC = b"PK\x03\x04"
+PICKLE_MAGIC = b"\x80"
+TRAINED_MODELS = frozenset({"facephys", "physnet"})
 """Models that are nothing without weights; all others are classical methods."""
 
 
 def load_model(name: str, weights: Path | None = None) -> PulseModel[Any]:
     """The model called `name`, with weights where it has them, ready for inference.
 
-    weights: our safetensors, or the published HDF5 file of FacePhys.
+    weights: our safetensors, the published HDF5 file of FacePhys, or a published PhysNet.
     Raises UnknownNameError for the name, WeightsError for weights that are missing, damaged,
     unsafe, or another model's.
     """
@@ -55,19 +58,27 @@ def read_any_weights(path: Path) -> tuple[WeightsCard, dict[str, Tensor]]:
         raise WeightsError(f"{path}: {error.strerror}; check the path") from error
     if start.startswith(HDF5_MAGIC):
         tensors = read_keras_weights(path)
-        source = {"source": path.name, "sha256": sha256(path), "format": "Keras 3 HDF5"}
-        return WeightsCard("facephys", {}, source), tensors
+        return WeightsCard("facephys", {}, _origin(path, "Keras 3 HDF5")), tensors
     if start[8:9] == b"{":
         return read_weights(path)
-    if start.startswith(PICKLE_MAGICS):
-        raise WeightsError(
-            f"{path}: a pickle or torch file, of another model and able to run code when opened; "
-            "it was not opened: give a .safetensors file or FacePhys.weights.h5"
-        )
+    if start.startswith(ZIP_MAGIC):
+        tensors = read_torch_physnet(path)
+        return WeightsCard("physnet", {}, _origin(path, "torch checkpoint")), tensors
+    if start.startswith(PICKLE_MAGIC):
+        raise unsafe_pickle(path)
     raise WeightsError(
-        f"{path}: {'empty file' if not start else 'neither safetensors nor HDF5'}; "
-        "give a .safetensors file or FacePhys.weights.h5"
+        f"{path}: {'empty file' if not start else 'neither safetensors, HDF5 nor torch'}; "
+        "give a .safetensors file, FacePhys.weights.h5 or a PhysNet of rPPG-Toolbox"
     )
+
+
+def _origin(path: Path, file_format: str) -> dict[str, str]:
+    """What is known of where released weights come from."""
+    origin = {"source": path.name, "sha256": sha256(path), "format": file_format}
+    for known in known_weights().values():
+        if known.sha256 == origin["sha256"]:
+            origin |= {"origin": known.origin, "licence": known.licence}
+    return origin
 
 
 def _assemble(

@@ -2,6 +2,7 @@
 
 import inspect
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import torch
@@ -9,15 +10,25 @@ import torch
 from physkit.core.registry import Registry
 from physkit.data.readers import READERS
 from physkit.data.readers.base import Reader
+from physkit.data.window_config import LabelForm
 from physkit.face.detect import DETECTORS
+from physkit.losses import LOSSES
 from physkit.models import MODELS
 from physkit.nn.streaming import PulseModel
 from physkit.ops import ssm_scan, temporal_norm
+from physkit.pipelines.inference import crop_size_px
 from physkit.pipelines.predict import PredictConfig
 from physkit.pipelines.prepare.engines import ENGINES
 from physkit.pipelines.score import ScoreConfig
+from physkit.pipelines.training.config import FitConfig, LoggerName, OptimizerConfig, ScheduleConfig
+from physkit.train.loggers import LOGGERS
+from physkit.train.optimizers import OPTIMIZERS, SCHEDULES
+from physkit.weights.load import TRAINED_MODELS
 
-REGISTRIES = [MODELS, DETECTORS, READERS, ENGINES, ssm_scan.BACKENDS, temporal_norm.BACKENDS]
+REGISTRIES = [
+    *(MODELS, DETECTORS, READERS, ENGINES, ssm_scan.BACKENDS, temporal_norm.BACKENDS),
+    *(LOSSES, OPTIMIZERS, SCHEDULES, LOGGERS),
+]
 
 
 REPOSITORY = Path(__file__).parents[2]
@@ -46,10 +57,10 @@ def test_every_model_keeps_the_streaming_protocol(name: str) -> None:
     model = MODELS[name]().eval()
     assert isinstance(model, PulseModel)
     torch.manual_seed(0)
-    clip, dt_s = torch.rand(2, 90, 36, 36, 3), torch.empty(2, 90).uniform_(0.02, 0.06)
+    side = crop_size_px(model)
+    clip, dt_s = torch.rand(2, 90, side, side, 3), torch.empty(2, 90).uniform_(0.02, 0.06)
     with torch.inference_mode():
-        pulse, state = model(clip, dt_s)
-        whole = torch.cat([pulse, model.finish(state)], dim=1)
+        whole = model.whole_pulse(clip, dt_s)
         pieces, state = [], model.init_state(2)
         for start in range(0, 90, 40):
             pulse, state = model(clip[:, start : start + 40], dt_s[:, start : start + 40], state)
@@ -57,6 +68,17 @@ def test_every_model_keeps_the_streaming_protocol(name: str) -> None:
         pieces.append(model.finish(state))
     assert whole.shape == (2, 90)
     torch.testing.assert_close(torch.cat(pieces, dim=1), whole, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", sorted(TRAINED_MODELS))
+def test_every_network_answers_each_frame_while_it_is_trained(name: str) -> None:
+    model = MODELS[name]().train()
+    side = crop_size_px(model)
+    answer, _ = model(torch.rand(2, 13, side, side, 3), torch.full((2, 13), 1 / 30))
+    assert answer.shape == (2, 13)
+    answer.square().sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+    assert model.label_form in get_args(LabelForm)
 
 
 @pytest.mark.parametrize("name", list(ssm_scan.BACKENDS))
@@ -69,6 +91,40 @@ def test_help_names_every_model_and_detector() -> None:
     source = inspect.getsource(PredictConfig)
     for name in (*MODELS, *DETECTORS):
         assert name in source
+
+
+@pytest.mark.parametrize("name", list(LOSSES))
+def test_every_loss_gives_one_finite_value_and_gradient_a_clip_at_its_own_rate(name: str) -> None:
+    loss, g = LOSSES[name], torch.Generator().manual_seed(0)
+    fps = torch.tensor([20.0, 30.0, 61.7])
+    times_s = torch.arange(100) / fps[:, None]
+    label = torch.sin(2 * torch.pi * 1.2 * times_s)
+    noise = torch.randn(3, 100, generator=g, requires_grad=True)
+    values = loss(noise, label, fps=fps)
+    assert values.shape == (3,)
+    (gradient,) = torch.autograd.grad(values.sum(), noise)
+    assert bool(gradient.isfinite().all())
+    # each clip's value is its own, scale and offset do not matter, and a perfect pulse is best
+    alone = torch.cat(
+        [loss(noise[i : i + 1], label[i : i + 1], fps=fps[i : i + 1]) for i in range(3)]
+    )
+    torch.testing.assert_close(alone, values)
+    torch.testing.assert_close(loss(5 * noise + 3, label, fps=fps), values, rtol=1e-3, atol=1e-3)
+    assert bool((loss(label, label, fps=fps) < 0.05).all())
+    assert bool((loss(label, label, fps=fps) < values).all())
+    flat = torch.zeros(3, 100, requires_grad=True)
+    (gradient,) = torch.autograd.grad(loss(flat, label, fps=fps).sum(), flat)
+    assert bool(gradient.isfinite().all())
+
+
+def test_help_names_every_loss_optimizer_schedule_and_logger() -> None:
+    source = inspect.getsource(FitConfig)
+    for name in (*LOSSES, *LOGGERS):
+        assert name in source
+    assert set(get_args(LoggerName)) == set(LOGGERS)
+    for registry, config in ((OPTIMIZERS, OptimizerConfig), (SCHEDULES, ScheduleConfig)):
+        for name in registry:
+            assert name in inspect.getsource(config)
 
 
 def test_help_names_every_protocol() -> None:

@@ -13,6 +13,8 @@ import physkit
 from physkit.cli import main
 from physkit.core.errors import InputError, PhyskitError
 from physkit.evaluate.predictions import read_predictions
+from physkit.models.physnet import PhysNet
+from physkit.weights.file import WeightsCard, save_weights
 
 RATES_BPM = {"anna": 60.0, "bert": 84.0, "cleo": 120.0}
 
@@ -104,6 +106,15 @@ def test_larger_crops_are_reduced_to_the_models_size(tmp_path: Path) -> None:
         tmp_path / "s.zarr", tmp_path / "out", model="pos", protocol="toolbox-2025-03"
     )
     assert result.score.metrics.mae_bpm.value < 0.1
+
+
+def test_a_store_of_crops_too_small_for_the_model_says_how_to_make_another(tmp_path: Path) -> None:
+    add_recording(tmp_path / "s.zarr", "a", subject="a", rate_bpm=75.0, size_px=36)
+    save_weights(tmp_path / "net.safetensors", PhysNet().state_dict(), WeightsCard("physnet", {}))
+    with pytest.raises(InputError, match=r"36x36 pixels, the model reads 72x72; .* --size 72"):
+        physkit.evaluate_model(
+            tmp_path / "s.zarr", tmp_path / "out", weights=tmp_path / "net.safetensors"
+        )
 
 
 def test_only_the_subjects_asked_for_are_read(tmp_path: Path) -> None:

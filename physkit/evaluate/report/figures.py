@@ -12,7 +12,7 @@ from physkit.evaluate.metrics import figures
 from physkit.evaluate.result import Score
 from physkit.signal.heart_rate import hann_spectrum
 
-_BLUE, _ORANGE, _GREY = "#1f6f9f", "#d1662c", "#8a8f98"
+BLUE, ORANGE, GREY = "#1f6f9f", "#d1662c", "#8a8f98"
 _SHOWN_S = 15.0
 """Seconds of waveform that still show single beats."""
 
@@ -23,10 +23,10 @@ def bland_altman_svg(score: Score) -> str:
     def draw(axes: Axes) -> None:
         table, b = figures(score.windows), score.bland_altman
         mean = (table.rate_bpm + table.label_bpm)[table.has_rate] / 2
-        axes.scatter(mean, -table.error_bpm, s=9, alpha=0.5, color=_BLUE, linewidths=0)
+        axes.scatter(mean, -table.error_bpm, s=9, alpha=0.5, color=BLUE, linewidths=0)
         for level, style in ((b.bias_bpm, "-"), (b.lower_bpm, "--"), (b.upper_bpm, "--")):
             if np.isfinite(level):
-                axes.axhline(level, color=_ORANGE, linestyle=style, linewidth=1.2)
+                axes.axhline(level, color=ORANGE, linestyle=style, linewidth=1.2)
                 axes.annotate(
                     f"{level:.2f}", (1.01, level), xycoords=("axes fraction", "data"), va="center"
                 )
@@ -42,10 +42,10 @@ def scatter_svg(score: Score) -> str:
     def draw(axes: Axes) -> None:
         table = figures(score.windows)
         true, rate = table.label_bpm[table.has_rate], table.rate_bpm[table.has_rate]
-        axes.scatter(true, rate, s=9, alpha=0.5, color=_BLUE, linewidths=0)
+        axes.scatter(true, rate, s=9, alpha=0.5, color=BLUE, linewidths=0)
         if true.size:
             ends = [min(true.min(), rate.min()) - 3, max(true.max(), rate.max()) + 3]
-            axes.plot(ends, ends, color=_GREY, linewidth=1)
+            axes.plot(ends, ends, color=GREY, linewidth=1)
             axes.set(xlim=ends, ylim=ends)
         axes.set_aspect("equal")
         axes.set_xlabel("true heart rate (bpm)")
@@ -58,8 +58,8 @@ def error_svg(score: Score) -> str:
     """Distribution of the error."""
 
     def draw(axes: Axes) -> None:
-        axes.hist(figures(score.windows).error_bpm, bins=41, color=_BLUE)
-        axes.axvline(0, color=_GREY, linewidth=1)
+        axes.hist(figures(score.windows).error_bpm, bins=41, color=BLUE)
+        axes.axvline(0, color=GREY, linewidth=1)
         axes.set_xlabel("predicted - true (bpm)")
         axes.set_ylabel("windows")
 
@@ -71,8 +71,8 @@ def coverage_svg(score: Score) -> str:
 
     def draw(axes: Axes) -> None:
         coverage = [100 * point.coverage for point in score.coverage]
-        axes.plot(coverage, [point.mae_bpm for point in score.coverage], ".-", color=_BLUE)
-        axes.axvline(100 * score.gating.coverage, color=_ORANGE, linestyle="--", linewidth=1.2)
+        axes.plot(coverage, [point.mae_bpm for point in score.coverage], ".-", color=BLUE)
+        axes.axvline(100 * score.gating.coverage, color=ORANGE, linestyle="--", linewidth=1.2)
         axes.set(xlim=(0, 102))
         axes.set_ylim(bottom=0)
         axes.set_xlabel("windows answered (%), best quality first")
@@ -83,13 +83,18 @@ def coverage_svg(score: Score) -> str:
 
 def waveform_svg(example: Example) -> str:
     """The first seconds of both waveforms, and both spectra."""
+    return as_svg(waveform_figure(example))
+
+
+def waveform_figure(example: Example) -> Figure:
+    """The same, to be drawn anywhere."""
     figure = Figure(figsize=(10, 2.4), layout="constrained")
     wave, spectrum = figure.subplots(1, 2, width_ratios=(2, 1))
     n = min(example.label.size, round(_SHOWN_S * example.fps))
     t = np.arange(n) / example.fps
     for x, color, name in (
-        (example.label, _GREY, "true"),
-        (example.prediction, _BLUE, "predicted"),
+        (example.label, GREY, "true"),
+        (example.prediction, BLUE, "predicted"),
     ):
         wave.plot(t, x[:n], color=color, linewidth=1.2, label=name)
         power = hann_spectrum(x, fps=example.fps, spacing_hz=0.01)
@@ -101,25 +106,27 @@ def waveform_svg(example: Example) -> str:
     wave.legend(loc="lower right", bbox_to_anchor=(1, 1), frameon=False, ncols=2)
     spectrum.set_xlabel("frequency (bpm)")
     spectrum.set_yticks([])
-    _bare(wave)
-    _bare(spectrum)
-    return _as_svg(figure)
+    bare(wave)
+    bare(spectrum)
+    return figure
 
 
 def _svg(draw: Callable[[Axes], None]) -> str:
     figure = Figure(figsize=(4.9, 3.7), layout="constrained")
     axes = figure.subplots()
     draw(axes)
-    _bare(axes)
-    return _as_svg(figure)
+    bare(axes)
+    return as_svg(figure)
 
 
-def _bare(axes: Axes) -> None:
+def bare(axes: Axes) -> None:
+    """Without a frame, and with few numbers along x."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.locator_params(axis="x", nbins=6)
 
 
-def _as_svg(figure: Figure) -> str:
+def as_svg(figure: Figure) -> str:
+    """A finished figure as an element of a page."""
     stream = io.StringIO()
     # without a date, equal scores give equal reports
     figure.savefig(stream, format="svg", metadata={"Date": None})

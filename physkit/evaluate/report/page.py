@@ -1,6 +1,6 @@
 """The HTML report: one file that asks the network for nothing."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from html import escape
 
 from physkit.evaluate.conditions import Breakdown
@@ -11,18 +11,8 @@ from physkit.evaluate.report.figures import (
     scatter_svg,
     waveform_svg,
 )
+from physkit.evaluate.report.html import document, table
 from physkit.evaluate.result import METRIC_LABELS, Score, shown
-
-_STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #22262b; margin: 2rem auto; max-width: 64rem;
-       padding: 0 1rem }
-h1 { font-size: 1.5rem } h2 { font-size: 1.15rem; margin-top: 2.2rem }
-table { border-collapse: collapse } th, td { padding: .25rem .9rem .25rem 0; text-align: right }
-th { border-bottom: 1px solid #8a8f98; font-weight: 600 }
-th:first-child, td:first-child { text-align: left }
-.pair { display: grid; grid-template-columns: 1fr 1fr; gap: 1rem }
-svg { width: 100%; height: auto } .small { color: #5c626b; font-size: .85rem }
-"""
 
 
 def report_html(score: Score) -> str:
@@ -41,19 +31,7 @@ def report_html(score: Score) -> str:
         *_examples(score),
         _provenance(score),
     ]
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        f"<title>{escape(score.protocol)} report</title><style>{_STYLE}</style></head>"
-        f"<body>{''.join(body)}</body></html>\n"
-    )
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
-    body = "".join(
-        f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows
-    )
-    return f"<table><tr>{top}</tr>{body}</table>"
+    return document(f"{score.protocol} report", body)
 
 
 def _metrics(score: Score) -> str:
@@ -69,7 +47,7 @@ def _metrics(score: Score) -> str:
                 f"{low} to {high}",
             )
         )
-    return _table(("metric", "value", "standard error", "95 % over subjects"), rows)
+    return table(("metric", "value", "standard error", "95 % over subjects"), rows)
 
 
 def _conditions(found: Sequence[Breakdown]) -> list[str]:
@@ -89,7 +67,7 @@ def _conditions(found: Sequence[Breakdown]) -> list[str]:
             )
             for g in breakdown.groups
         ]
-        parts.append(_table((breakdown.condition, *head), rows))
+        parts.append(table((breakdown.condition, *head), rows))
         parts.append(
             f'<p class="small">gap between best and worst: {shown(breakdown.gap_bpm, 2)} bpm</p>'
         )

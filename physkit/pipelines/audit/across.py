@@ -11,12 +11,12 @@ import numpy as np
 import xxhash
 from jaxtyping import Float
 
+from physkit.core.differences import differences
 from physkit.core.errors import InputError
 from physkit.data.checks import check_rate
 from physkit.data.findings import Finding
 from physkit.data.recording import Recording
 from physkit.pipelines.audit.evidence import Audited, with_lag
-from physkit.pipelines.prepare.settings import differences
 from physkit.pipelines.prepare.source import list_files
 from physkit.signal.lag import LagConfig, LagEstimate
 

@@ -1,18 +1,16 @@
 """`physkit bench prep`: frames a second of preparation, beside a straightforward OpenCV loop."""
 
 import statistics
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from physkit.core.errors import InputError
+from physkit.pipelines.bench.lap import Lap, laps_in_turns
 
 if TYPE_CHECKING:
-    from physkit.pipelines.bench.prep_rows import Lap
     from physkit.pipelines.bench.report import Machine
 
 REFERENCE_ROW = "opencv-loop"
@@ -126,12 +124,12 @@ def run(config: BenchPrepConfig) -> PrepReport:
     from physkit.pipelines.bench.report import this_commit, this_machine
 
     with tempfile.TemporaryDirectory(prefix="physkit-bench-") as name:
-        laps, errors = _measure(_rows(config, Path(name)), config.repeats)
+        laps, errors = laps_in_turns(_rows(config, Path(name)), config.repeats)
     rows = tuple(_row(name, laps, errors.get(name)) for name in laps)
     return PrepReport(this_machine(), this_commit(), rows)
 
 
-def _rows(config: BenchPrepConfig, folder: Path) -> dict[str, "Callable[[], Lap]"]:
+def _rows(config: BenchPrepConfig, folder: Path) -> dict[str, Callable[[], Lap]]:
     """What is timed, by name; the recordings are made in `folder`."""
     from physkit.pipelines.bench.prep_rows import opencv_loop, prepared, windows_read
 
@@ -179,50 +177,13 @@ def _lay_out_clip(root: Path, clip: Path | None) -> None:
     (root / "clip.mp4").unlink(missing_ok=True)
 
 
-def _measure(
-    rows: "Mapping[str, Callable[[], Lap]]", repeats: int
-) -> "tuple[dict[str, list[Lap]], dict[str, str]]":
-    """Laps and errors by row, in turns; the first lap of each is not counted."""
-    from physkit.core.errors import PhyskitError
-
-    laps: dict[str, list[Lap]] = {name: [] for name in rows}
-    errors: dict[str, str] = {}
-    with ExitStack() as stack:
-        homes = {name: stack.enter_context(_process()) for name in rows}
-        for turn in range(repeats + 1):
-            for name, work in rows.items():
-                if name in errors:
-                    continue
-                try:
-                    lap = homes[name].submit(work).result()
-                except PhyskitError as error:
-                    errors[name] = str(error)
-                    continue
-                if turn > 0:
-                    laps[name].append(lap)
-    return laps, errors
-
-
-@contextmanager
-def _process() -> Iterator[ProcessPoolExecutor]:
-    """One process that begins with nothing of this one's memory."""
-    import multiprocessing
-
-    from physkit.pipelines.workers import end_with_parent
-
-    with ProcessPoolExecutor(
-        1, mp_context=multiprocessing.get_context("spawn"), initializer=end_with_parent
-    ) as home:
-        yield home
-
-
-def _row(name: str, laps: "Mapping[str, list[Lap]]", error: str | None) -> PrepRow:
+def _row(name: str, laps: Mapping[str, list[Lap]], error: str | None) -> PrepRow:
     if error is not None:
         return PrepRow(name, error=error)
-    speeds = [lap.n_frames / lap.duration_s for lap in laps[name]]
+    speeds = [lap.frames_per_s for lap in laps[name]]
     ratio = None
     if name in SAME_VIDEO and laps[REFERENCE_ROW]:
-        loop = [lap.n_frames / lap.duration_s for lap in laps[REFERENCE_ROW]]
+        loop = [lap.frames_per_s for lap in laps[REFERENCE_ROW]]
         ratio = statistics.median(s / of for s, of in zip(speeds, loop, strict=True))
     return PrepRow(
         name,

@@ -1,9 +1,7 @@
 """What `physkit bench prep` times, each in a process of its own that holds nothing else."""
 
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter, process_time
 
 import cv2
 import numpy as np
@@ -13,7 +11,7 @@ from physkit.data.readers import READERS
 from physkit.data.store_writer import create_store
 from physkit.data.window_config import RandomWindowsConfig, WindowSource
 from physkit.data.windows import RandomWindows
-from physkit.pipelines.prepare.memory import peak_rss_mb
+from physkit.pipelines.bench.lap import Lap, Watch
 from physkit.pipelines.prepare.settings import Method, describe
 from physkit.pipelines.prepare.source import list_files
 from physkit.pipelines.prepare.work import Outcome, Task, work
@@ -24,35 +22,9 @@ LOOP_ENLARGEMENT = 1.5
 LOOP_CASCADE = "haarcascade_frontalface_default"
 
 
-@dataclass(frozen=True)
-class Lap:
-    """One measurement."""
-
-    n_frames: int
-    """Frames that were handled."""
-    duration_s: float
-    """How long it took."""
-    cpu_s: float
-    """What it took of all cores together."""
-    peak_rss_mb: float
-    """Most memory that the process has held so far, in units of 1024 * 1024 bytes."""
-
-
-class _Watch:
-    """Measures from when it is made."""
-
-    def __init__(self) -> None:
-        self._start_s, self._start_cpu_s = perf_counter(), process_time()
-
-    def lap(self, n_frames: int) -> Lap:
-        """All that was done since, on so many frames."""
-        duration_s = perf_counter() - self._start_s
-        return Lap(n_frames, duration_s, process_time() - self._start_cpu_s, peak_rss_mb())
-
-
 def opencv_loop(video: Path) -> Lap:
     """The straightforward way: read, convert, look for a face now and then, cut out, resize."""
-    watch = _Watch()
+    watch = Watch()
     capture = cv2.VideoCapture(str(video))
     cascade = cv2.CascadeClassifier(f"{cv2.data.haarcascades}{LOOP_CASCADE}.xml")
     crops: list[np.ndarray] = []
@@ -80,7 +52,7 @@ def prepared(root: Path, dataset: str, out: Path) -> Lap:
     create_store(out, dataset=dataset)
     n_bytes = list_files(recording).n_bytes
     task = Task(recording, n_bytes, out, method, describe(method))
-    watch = _Watch()
+    watch = Watch()
     *_, outcome = work(task)
     assert isinstance(outcome, Outcome)
     lap = watch.lap(outcome.n_frames)
@@ -92,7 +64,7 @@ def prepared(root: Path, dataset: str, out: Path) -> Lap:
 def windows_read(store: Path, n_windows: int) -> Lap:
     """Random windows as a training run takes them, of the default length and form."""
     windows = RandomWindows([WindowSource(str(store))], RandomWindowsConfig())
-    watch = _Watch()
+    watch = Watch()
     return watch.lap(sum(len(windows[index].frames) for index in range(n_windows)))
 
 

@@ -9,10 +9,11 @@ from typing import Any
 
 from upath import UPath
 
+from physkit.core.differences import differences
 from physkit.core.errors import InputError, PhyskitError
 from physkit.data.recording import Recording
 from physkit.data.store import GROUP_FILE, Store
-from physkit.pipelines.prepare.settings import Method, differences
+from physkit.pipelines.prepare.settings import Method
 from physkit.pipelines.prepare.source import Listing, describe, list_files
 from physkit.pipelines.prepare.work import Task, identity
 

@@ -3,7 +3,6 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,27 +56,6 @@ def describe(method: Method) -> dict[str, Any]:
     }
     plain: dict[str, Any] = json.loads(json.dumps(settings))  # tuples become lists, as when stored
     return plain
-
-
-def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """What differs between two settings, as in "size_px 36 -> 72"."""
-    old, new = _flat(before), _flat(now)
-    names = [*new, *(name for name in old if name not in new)]
-    return [
-        f"{name} {old.get(name, 'none')} -> {new.get(name, 'none')}"
-        for name in names
-        if old.get(name) != new.get(name)
-    ]
-
-
-def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in settings.items():
-        if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{name}.")
-        else:
-            flat[f"{prefix}{name}"] = value
-    return flat
 
 
 def _sha256(path: Path) -> str:

@@ -3,7 +3,6 @@
 import errno
 import threading
 import time
-import traceback
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -21,6 +20,7 @@ from physkit.data.store import NO_SEGMENT
 from physkit.data.store_writer import RecordingWriter, StoredFrame, new_recording
 from physkit.face.track import FaceTracker
 from physkit.media.frames import FrameSource
+from physkit.pipelines.causes import unexpected
 from physkit.pipelines.crops import tracked_crops
 from physkit.pipelines.prepare.memory import peak_rss_mb
 from physkit.pipelines.prepare.remote import fetched
@@ -101,7 +101,7 @@ def work(task: Task) -> Iterator[Progress | Outcome]:
         cause = f"{task.out}: the disk is full; make room and run again" if is_full else str(error)
         yield _failure(task, cause, root)
     except Exception as error:  # noqa: BLE001 (a bug met in one recording must not end the others)
-        yield _failure(task, f"{_told(error)}: a bug in physkit, please report it", root)
+        yield _failure(task, f"{unexpected(error)}: a bug in physkit, please report it", root)
 
 
 def _failure(task: Task, cause: str, root: Path) -> Outcome:
@@ -109,13 +109,6 @@ def _failure(task: Task, cause: str, root: Path) -> Outcome:
         cause = cause.replace(str(root), str(task.origin))
     line = " ".join(cause.split())
     return Outcome(task.recording.name, failure=line, peak_rss_mb=peak_rss_mb())
-
-
-def _told(error: Exception) -> str:
-    """Kind, message and place of an error that should not have been."""
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
-    return f"{type(error).__name__}{place}: {error}"
 
 
 def _prepare(task: Task, recording: Recording) -> Iterator[Progress | Outcome]:

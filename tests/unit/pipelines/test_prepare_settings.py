@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from physkit.core.differences import differences
 from physkit.core.errors import WeightsError
-from physkit.pipelines.prepare.settings import choose_method, describe, differences
+from physkit.pipelines.prepare.settings import choose_method, describe
 
 
 def test_settings_are_plain_json_and_repeatable() -> None:

@@ -198,7 +198,7 @@ def test_truncated_released_weights_are_refused(assets: Path, tmp_path: Path, sh
 
 
 def test_released_physnet_is_not_mistaken_for_facephys(assets: Path) -> None:
-    with pytest.raises(WeightsError, match="of another model"):
+    with pytest.raises(WeightsError, match="weights of 'physnet', not of 'facephys'"):
         load_model("facephys", assets / "physnet" / "PURE_PhysNet_DiffNormalized.pth")
 
 

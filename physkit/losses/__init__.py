@@ -1,0 +1,14 @@
+"""Losses by name: `loss(prediction, label, fps=fps)` gives one value for each clip."""
+
+from physkit.core.registry import Registry
+
+LOSSES = Registry(
+    "loss",
+    {
+        "mse": "physkit.losses.mse:mse",
+        "neg_pearson": "physkit.losses.neg_pearson:neg_pearson",
+        "spectral": "physkit.losses.spectral:spectral",
+    },
+)
+"""Loss name to function (b t), (b t), fps (b) -> (b). One value a clip, so that a bad clip can be
+named; the mean over a batch is what training lowers."""

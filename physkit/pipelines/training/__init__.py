@@ -1,0 +1,1 @@
+"""Training end to end: what `physkit fit`, `validate` and `test` do."""

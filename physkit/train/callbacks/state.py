@@ -1,0 +1,104 @@
+"""The state of a run on disk: whole at any moment, and all that an exact resumption needs."""
+
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning import Callback, LightningModule, Trainer
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+
+from physkit.core.errors import InputError
+from physkit.train.module import PulseTraining
+
+UNFINISHED = ".unfinished"
+DAMAGED = (
+    OSError,
+    EOFError,
+    pickle.UnpicklingError,
+    RuntimeError,
+    ValueError,
+    LookupError,
+    TypeError,
+)
+"""What torch makes of a file that is not what it should be."""
+
+
+class WholeFileIO(TorchCheckpointIO):
+    """Checkpoints that are written whole or not at all, and read without running code."""
+
+    def save_checkpoint(
+        self,
+        checkpoint: dict[str, Any],
+        path: Any,
+        storage_options: Any = None,  # noqa: ARG002
+    ) -> None:
+        """Write beside the file, then put it in its place.
+
+        Raises InputError where it cannot be written; the file before it is kept.
+        """
+        unfinished = Path(f"{path}{UNFINISHED}")
+        try:
+            torch.save(checkpoint, unfinished)
+            os.replace(unfinished, path)
+        except (OSError, RuntimeError) as error:
+            unfinished.unlink(missing_ok=True)
+            raise InputError(
+                f"{path}: cannot be written ({error}); free some space, and go on by --resume true"
+            ) from error
+
+    def load_checkpoint(self, path: Any, *_: Any, **__: Any) -> dict[str, Any]:
+        """A checkpoint, on the CPU. Raises InputError for a damaged one."""
+        return read_state(Path(path))
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """The state of a run. Raises InputError for a file that is none."""
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except DAMAGED as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(
+            f"{path}: not the state of a run, or damaged ({reason}); remove it to begin anew"
+        ) from error
+    if not (isinstance(state, dict) and "physkit" in state):
+        raise InputError(f"{path}: not the state of a run by physkit; give another --out")
+    return state
+
+
+class KeepState(Callback):
+    """Writes the state every so many optimizer steps, and after each validation.
+
+    Must come after all callbacks whose state it saves. Where a validation is due it waits for
+    that: so a state never stands between a step and its validation.
+    """
+
+    def __init__(self, path: Path, *, every: int, validate_every: int) -> None:
+        self.path = path
+        self.every = every
+        self.validate_every = validate_every
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
+        """Save, where it is time to."""
+        assert isinstance(pl_module, PulseTraining)
+        step = trainer.global_step
+        will_validate = trainer.should_stop or step % self.validate_every == 0
+        if pl_module.has_stepped and step % self.every == 0 and not will_validate:
+            pl_module.check_weights()
+            trainer.save_checkpoint(self.path)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        """Save."""
+        if trainer.state.fn == "fit":
+            trainer.save_checkpoint(self.path)
+
+
+class EndOfBudget(Callback):
+    """Ends the run when its steps or its time are used up; a last validation follows."""
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
+        """Stop, where it is time to."""
+        assert isinstance(pl_module, PulseTraining)
+        if pl_module.has_stepped and pl_module.progress >= 1:
+            trainer.should_stop = True

@@ -1,0 +1,167 @@
+"""Every shipped recipe can be run as it stands, and never tests anyone whom it trained on."""
+
+import importlib
+import math
+import shlex
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from physkit.cli import COMMANDS, _parse
+from physkit.data.splits import load_split, shipped_splits
+from physkit.data.window_config import WindowSource
+from physkit.models import MODELS
+from physkit.pipelines.crossdomain.config import CrossdomainConfig, DataSet
+from physkit.pipelines.crossdomain.people import People
+from physkit.pipelines.crossdomain.plan import Plan, make_plan
+from physkit.pipelines.crossdomain.trainings import fit_config
+from physkit.pipelines.training.config import FitConfig
+
+REPOSITORY = Path(__file__).parents[2]
+FOLDERS = sorted(path for path in (REPOSITORY / "recipes").iterdir() if path.is_dir())
+RECIPES = [folder.name for folder in FOLDERS if (folder / "recipe.yaml").exists()]
+OF_THE_ISSUE = [
+    "facephys_crossdomain",
+    "facephys_mmpd",
+    "facephys_pure",
+    "facephys_synthetic",
+    "facephys_ubfc",
+    "physnet_crossdomain",
+]
+N_SYNTHETIC = 40
+"""People of a data set whose folds are drawn from names."""
+
+
+def read_options(name: str, words: list[str]) -> Any:
+    """The config of a command, as its words describe it."""
+    command = COMMANDS[name]
+    config_class = getattr(importlib.import_module(command.module), command.config)
+    return _parse(name, command, config_class, words)["config"]
+
+
+def recipe(name: str) -> CrossdomainConfig:
+    config = read_options("crossdomain", ["--config", f"{REPOSITORY}/recipes/{name}/recipe.yaml"])
+    assert isinstance(config, CrossdomainConfig)
+    return config
+
+
+def training(config: CrossdomainConfig) -> FitConfig:
+    sources = {"train": [WindowSource("a.zarr")], "validation": [WindowSource("b.zarr")]}
+    return fit_config(config.fit, out="x", seed=config.seed, **sources)
+
+
+class FakeStore:
+    """A store of one recording for each person."""
+
+    def __init__(self, dataset: str, subjects: tuple[str, ...]) -> None:
+        self.dataset = dataset
+        self.names = subjects
+
+    def __getitem__(self, name: str) -> Any:
+        return type("Recording", (), {"name": name, "subject": name})
+
+
+def people_of(data: dict[str, DataSet]) -> dict[str, People]:
+    """The people whom the splits list, all of them there."""
+    everyone = {}
+    for name, one in data.items():
+        subjects = tuple(f"s{n}" for n in range(N_SYNTHETIC))
+        if one.split != "random":
+            subjects = load_split(one.split).subjects
+        everyone[name] = People(name, one, FakeStore(one.split, subjects))  # type: ignore[arg-type]
+    return everyone
+
+
+def assert_nobody_is_in_train_and_test(plan: Plan) -> None:
+    for cell in plan.cells:
+        for reading in cell.readings:
+            if reading.training is not None:
+                assert reading.training.train
+                assert reading.training.validation
+                assert not reading.training.people & reading.part.people
+
+
+def test_the_recipes_are_those_that_were_asked_for() -> None:
+    assert set(OF_THE_ISSUE) <= set(RECIPES)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_is_read_by_its_command_and_trains_a_network(name: str) -> None:
+    config = recipe(name)
+    assert config.out == f"runs/{name}"
+    options = training(config)
+    factory = MODELS[options.model]
+    net = factory(factory.config_class(**options.model_config))
+    asked = options.windows.content.label_form
+    assert asked in (None, net.label_form)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_nobody_is_in_train_and_test_of_a_recipe(name: str) -> None:
+    config = recipe(name)
+    data = people_of(config.data)
+    plan = make_plan(config, data)
+    assert_nobody_is_in_train_and_test(plan)
+    for cell in plan.cells:
+        tested = Counter(person for reading in cell.readings for person in reading.part.subjects)
+        assert sorted(tested) == sorted(data[cell.column].subjects)
+        assert set(tested.values()) == {1}
+
+
+@pytest.mark.parametrize("across", ["everyone", "fold-0"])
+def test_nobody_is_in_train_and_test_of_any_matrix_of_shipped_splits(across: Any) -> None:
+    data = {name: DataSet(f"{name}.zarr", split=name) for name in shipped_splits()}
+    rows = [*data, "+".join(data)]
+    config = CrossdomainConfig(data=data, out="x", train=rows, across=across)
+    plan = make_plan(config, people_of(data))
+    assert len(plan.cells) == len(rows) * len(data)
+    assert_nobody_is_in_train_and_test(plan)
+
+
+def shared(config: CrossdomainConfig) -> dict[str, Any]:
+    """What must be the same in recipes whose figures are set side by side."""
+    options = training(config)
+    return {
+        "scoring": (config.protocol, config.window_s, config.hr),
+        "n_frames": options.windows.n_frames * options.batch_size * (options.max_steps or math.nan),
+        "augment": options.windows.augment,
+        "content": options.windows.content,
+        "precision": options.precision,
+        "seed": config.seed,
+        "windows_seed": options.windows.seed,
+    }
+
+
+def test_recipes_on_real_data_sets_differ_in_the_data_or_in_the_network() -> None:
+    real = [name for name in OF_THE_ISSUE if name != "facephys_synthetic"]
+    configs = {name: recipe(name) for name in real}
+    first = configs["facephys_crossdomain"]
+    for name, config in configs.items():
+        assert shared(config) == shared(first), name
+        assert set(config.data.items()) <= set(first.data.items()), name
+        if name.startswith("facephys"):
+            assert config.fit == first.fit, name
+
+
+def commands(text: str) -> list[list[str]]:
+    """The words of every physkit command in the code of a page."""
+    lines = text.replace("\\\n", " ").splitlines()
+    code = [line.strip() for line in lines if line.startswith("    physkit ")]
+    return [shlex.split(line, comments=True)[1:] for line in code]
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_command_of_a_recipes_page_can_be_typed(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(REPOSITORY)
+    page = (REPOSITORY / "recipes" / name / "README.md").read_text("utf-8")
+    typed = commands(page)
+    assert ["crossdomain", "--config", f"recipes/{name}/recipe.yaml"] in typed
+    for words in typed:
+        command = words[0] if words[0] in COMMANDS else " ".join(words[:2])
+        read_options(command, words[len(command.split()) :])
+    for title in ("Hardware and time", "Published", "Measured"):
+        assert f"\n## {title}\n" in page

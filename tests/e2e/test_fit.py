@@ -1,0 +1,306 @@
+"""`physkit fit`: what it makes, what it keeps, and what it refuses."""
+
+import dataclasses
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from trainings import SMALL, people_store, small_run
+from window_stores import write_recording, write_steady
+
+import physkit
+from physkit.cli import main
+from physkit.core.errors import InputError, PhyskitError, WeightsError
+from physkit.data.window_config import AugmentConfig, RandomWindowsConfig, WindowSource
+from physkit.pipelines.training.config import FitConfig, OptimizerConfig
+from physkit.train.callbacks.state import read_state
+from physkit.train.csv_log import read_csv_log
+from physkit.weights.file import read_weights
+from physkit.weights.load import load_model
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return people_store(tmp_path_factory.mktemp("stores") / "ubfc.zarr")
+
+
+def losses(config: FitConfig) -> list[float]:
+    rows = read_csv_log(Path(config.out) / "metrics.csv")
+    return [float(row["loss"]) for row in rows if row["loss"]]
+
+
+def test_a_run_from_yaml_leaves_weights_that_say_what_they_were_made_from(
+    store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = {
+        "train": [{"store": str(store), "subjects": ["a", "b", "c", "d"]}],
+        "validation": [{"store": str(store), "subjects": ["e", "f"]}],
+        "model_config": SMALL,
+        "windows": {"n_frames": 96, "augment": None},
+        "max_steps": 3,
+        "plots": 1,
+        "workers": 0,
+        "seed": 5,
+        "log_every": 1,
+    }
+    (tmp_path / "recipe.yaml").write_text(json.dumps(recipe))  # JSON is YAML too
+    words = ["fit", "--config", str(tmp_path / "recipe.yaml"), "--out", str(tmp_path / "run")]
+    assert main([*words, "--optimizer.lr", "0.01", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["n_steps"], answer["notes"]) == (3, [])
+    assert 0 <= answer["validation_mae_bpm"] < 100
+    card, _ = read_weights(Path(answer["best"]))
+    assert (card.model, card.config) == ("facephys", SMALL)
+    about = card.provenance
+    assert about["data"]["train"][0]["subjects"] == ["a", "b", "c", "d"]
+    assert about["data"]["validation"][0]["recordings"] == ["e_1", "f_1"]
+    assert len(about["data"]["train"][0]["sha256"]) == 64
+    assert about["config"]["optimizer"]["lr"] == 0.01
+    assert about["config"]["seed"] == 5
+    assert about["metrics"]["step"] == 3
+    assert about["metrics"]["validation_mae_bpm"] == answer["validation_mae_bpm"]
+    assert {"physkit", "torch", "python"} <= set(about["versions"])
+    assert about["commit"]
+    assert load_model("facephys", Path(answer["last"])).config.d_state == 4
+    assert len(list((tmp_path / "run" / "plots" / "step-000003").glob("*.png"))) == 1
+
+
+def test_a_seed_decides_everything(store: Path, tmp_path: Path) -> None:
+    runs = [small_run(store, tmp_path / f"{n}", seed=seed) for n, seed in enumerate((1, 1, 2))]
+    for config in runs:
+        physkit.fit(config)
+    first, second, other = map(losses, runs)
+    assert first == second
+    assert first != other
+
+
+def test_training_lowers_the_loss_and_the_heart_rate_error(tmp_path: Path) -> None:
+    from stores import add_recording
+
+    store = tmp_path / "s.zarr"
+    for number in range(6):
+        add_recording(
+            store,
+            f"{number}",
+            subject=str(number),
+            rate_bpm=60 + 9 * number,
+            size_px=8,
+            n_frames=240,
+        )
+    config = small_run(
+        store,
+        tmp_path / "run",
+        train=[WindowSource(str(store), ("0", "2", "3", "5"))],
+        validation=[WindowSource(str(store), ("1", "4"))],
+        max_steps=20,
+        validate_every=10,
+        ema_decay=0.8,
+        batch_size=4,
+        windows=RandomWindowsConfig(n_frames=128, augment=AugmentConfig()),
+    )
+    result = physkit.fit(config)
+    curve = losses(config)
+    assert np.mean(curve[-3:]) < 0.6 * curve[0]
+    assert result.validation_mae_bpm < 2
+    assert result.best_step in (10, 20)
+    # what was validated is what was kept: the file reads the same heart rates
+    card, _ = read_weights(result.best)
+    assert card.provenance["metrics"]["step"] == result.best_step
+
+
+def test_best_and_last_are_kept_apart_and_patience_ends_the_run(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    errors = iter([9.0, 4.0, math.nan, 6.0, 5.0])
+
+    def told(*_: Any) -> Any:
+        return dataclasses.replace(true(*_), mae_bpm=next(errors))
+
+    from physkit.train import module
+
+    true = module.validation_of
+    monkeypatch.setattr(module, "validation_of", told)
+    config = small_run(store, tmp_path / "run", max_steps=100, validate_every=1, patience=3)
+    result = physkit.fit(config)
+    assert (result.n_steps, result.best_step, result.validation_mae_bpm) == (5, 2, 4.0)
+    steps = {
+        path: read_weights(path)[0].provenance["metrics"]["step"]
+        for path in (result.best, result.last)
+    }
+    assert steps == {result.best: 2, result.last: 5}
+    again = physkit.fit(dataclasses.replace(config, resume=True))
+    assert dataclasses.replace(again, seconds=0) == dataclasses.replace(result, seconds=0)
+
+
+def test_a_run_is_never_overwritten_and_goes_on_with_more_steps(
+    store: Path, tmp_path: Path
+) -> None:
+    config = small_run(store, tmp_path / "run")
+    physkit.fit(config)
+    with pytest.raises(InputError, match="holds a run; go on with it by --resume"):
+        physkit.fit(config)
+    result = physkit.fit(dataclasses.replace(config, resume=True, max_steps=6))
+    assert result.n_steps == 6
+    assert len(losses(config)) == 6
+
+
+def test_time_ends_a_run_too(store: Path, tmp_path: Path) -> None:
+    config = small_run(store, tmp_path / "run", max_steps=None, max_minutes=0.5 / 60)
+    result = physkit.fit(config)
+    assert result.n_steps >= 1
+    assert 0.5 <= result.seconds < 30
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_mixed_precision_has_nearly_the_loss_of_full(
+    precision: Any, store: Path, tmp_path: Path
+) -> None:
+    plain = small_run(store, tmp_path / "fp32", max_steps=2)
+    mixed = small_run(store, tmp_path / precision, max_steps=2, precision=precision)
+    for config in (plain, mixed):
+        physkit.fit(config)
+    assert losses(mixed)[0] == pytest.approx(losses(plain)[0], rel=0.02)
+    weights = read_weights(Path(mixed.out) / "last.safetensors")[1]
+    assert {tensor.dtype for tensor in weights.values()} == {torch.float32}
+
+
+def test_an_infinite_loss_names_the_recordings_and_keeps_the_last_good_state(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = iter(range(100))
+
+    def breaks(prediction: Tensor, label: Tensor, *, fps: Tensor) -> Tensor:  # noqa: ARG001
+        value = (prediction - label).square().mean(dim=1)
+        return value / 0 if next(calls) == 2 else value
+
+    monkeypatch.setattr("physkit.losses.mse.mse", breaks)
+    config = small_run(store, tmp_path / "run", max_steps=9, checkpoint_every=1)
+    pattern = rf"the loss of {store}/[a-d]_1, {store}/[a-d]_1 is NaN or infinite after 2 steps"
+    with pytest.raises(InputError, match=pattern) as stopped:
+        physkit.fit(config)
+    state = tmp_path / "run" / "state.ckpt"
+    assert f"the last good state is kept in {state}" in str(stopped.value)
+    assert read_state(state)["global_step"] == 2
+
+
+def test_an_infinite_gradient_or_weight_is_named_too(store: Path, tmp_path: Path) -> None:
+    wild = OptimizerConfig("sgd", lr=1e38, options={"momentum": 0.9})
+    config = small_run(
+        store, tmp_path / "run", max_steps=9, checkpoint_every=1, optimizer=wild, clip_norm=None
+    )
+    with pytest.raises(InputError, match=rf"{store}/[a-d]_1.* NaN or infinite after"):
+        physkit.fit(config)
+
+
+def test_a_flat_label_is_refused_by_name(tmp_path: Path) -> None:
+    store = tmp_path / "s.zarr"
+    write_steady(store, "good", subject="g", size_px=8)
+    write_steady(store, "other", subject="o", size_px=8)
+    times_s = np.arange(300) / 30
+    frames = np.zeros((300, 8, 8, 3), np.uint8)
+    write_recording(
+        store,
+        "still",
+        frames=frames,
+        times_s=times_s,
+        label=np.ones(300),
+        label_times_s=times_s,
+        subject="s",
+    )
+    config = small_run(
+        store,
+        tmp_path / "run",
+        train=[WindowSource(str(store), ("g", "s"))],
+        validation=[WindowSource(str(store), ("o",))],
+    )
+    with pytest.raises(InputError, match=f"{store}/still: the label is flat"):
+        physkit.fit(config)
+
+
+def test_one_person_on_both_sides_is_refused(store: Path, tmp_path: Path) -> None:
+    config = small_run(store, tmp_path / "run", validation=[WindowSource(str(store), ("d", "e"))])
+    with pytest.raises(InputError, match="subject 'd' of test is in train and in validation"):
+        physkit.fit(config)
+
+
+def test_a_missing_store_says_what_makes_it(tmp_path: Path) -> None:
+    config = small_run(tmp_path / "my_ubfc-phys.zarr", tmp_path / "run")
+    command = f"physkit prep --dataset ubfc-phys --raw DIR --out {tmp_path}/my_ubfc-phys.zarr"
+    with pytest.raises(InputError, match=command):
+        physkit.fit(config)
+
+
+def test_a_state_of_another_network_or_run_says_what_differs(store: Path, tmp_path: Path) -> None:
+    config = small_run(store, tmp_path / "run", resume=True)
+    physkit.fit(config)
+    larger = dataclasses.replace(config, model_config={**SMALL, "channels": 16, "d_state": 6})
+    with pytest.raises(InputError, match="another network: channels 8 -> 16, d_state 4 -> 6"):
+        physkit.fit(larger)
+    slower = dataclasses.replace(config, optimizer=OptimizerConfig(lr=1e-4))
+    with pytest.raises(InputError, match=r"other options: optimizer.lr 0.003 -> 0.0001"):
+        physkit.fit(slower)
+    (tmp_path / "run" / "state.ckpt").write_bytes(b"half a file")
+    with pytest.raises(InputError, match=r"state.ckpt: not the state of a run, or damaged"):
+        physkit.fit(config)
+
+
+def test_initial_weights_are_taken_or_say_what_differs(store: Path, tmp_path: Path) -> None:
+    first = physkit.fit(small_run(store, tmp_path / "first"))
+    still = OptimizerConfig("sgd", lr=1e-30)
+    config = small_run(store, tmp_path / "next", init_weights=str(first.best), optimizer=still)
+    torch.testing.assert_close(
+        read_weights(physkit.fit(config).last)[1], read_weights(first.best)[1]
+    )
+    other = dataclasses.replace(
+        config, out=str(tmp_path / "other"), model_config={**SMALL, "n_blocks": 2}
+    )
+    with pytest.raises(WeightsError, match="of another architecture: n_blocks 1 -> 2"):
+        physkit.fit(other)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model": "pos"}, "--model pos: a method without weights"),
+        ({"model": "facefys"}, "did you mean 'facephys'"),
+        ({"model_config": {"chanels": 8}}, "the options of facephys are height"),
+        ({"model_config": {}}, "crops are 8x8 pixels, the model reads 36x36"),
+        ({"losses": {"mae": 1.0}}, "unknown loss 'mae'"),
+        ({"optimizer": OptimizerConfig("adan")}, "unknown optimizer 'adan': did you mean 'adam'"),
+        ({"optimizer": OptimizerConfig(options={"x": 1})}, "correct its options"),
+        ({"batch_size": 3, "devices": 2}, "a batch of 3 cannot be shared among 2 processes"),
+        ({"accelerator": "gpu"}, "--accelerator gpu: torch sees none here"),
+        (
+            {"windows": RandomWindowsConfig(n_frames=1000, augment=AugmentConfig())},
+            "at most 180 frames in a row",
+        ),
+    ],
+)
+def test_options_that_cannot_work_are_refused_before_training(
+    changes: dict[str, Any], message: str, store: Path, tmp_path: Path
+) -> None:
+    if changes.get("accelerator") == "gpu" and torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    with pytest.raises(PhyskitError, match=message):
+        physkit.fit(small_run(store, tmp_path / "run", **changes))
+    assert not (tmp_path / "run" / "state.ckpt").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"max_steps": None}, "no end is set"),
+        ({"train": []}, "--train: none given"),
+        ({"accumulate": 0}, "--accumulate 0: must be at least 1"),
+        ({"ema_decay": 1.0}, "--ema_decay 1.0"),
+        ({"clip_norm": -1.0}, "--clip_norm -1.0: must be above 0"),
+    ],
+)
+def test_impossible_options_are_refused_at_once(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        small_run(Path("s.zarr"), Path("run"), **changes)

@@ -1,0 +1,108 @@
+"""PhysNet in `physkit fit`, by the options that FacePhys takes, and what it refuses there."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from stores import add_recording
+
+import physkit
+from physkit.cli import main
+from physkit.core.errors import InputError
+from physkit.data.window_config import ContentConfig, RandomWindowsConfig, WindowSource
+from physkit.models.physnet import PhysNet, PhysNetConfig
+from physkit.pipelines.training.config import FitConfig, OptimizerConfig, ScheduleConfig
+from physkit.weights.file import WeightsCard, save_weights
+from physkit.weights.load import load_model
+
+SMALL = {"height": 16, "width": 16, "frames": 64}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("stores") / "s.zarr"
+    for number in range(6):
+        add_recording(
+            path,
+            f"{number}",
+            subject=str(number),
+            rate_bpm=60.0 + 9 * number,
+            size_px=16,
+            n_frames=300,
+        )
+    return path
+
+
+def small_run(store: Path, out: Path, **changes: Any) -> FitConfig:
+    config = FitConfig(
+        str(out),
+        [WindowSource(str(store), ("0", "2", "3", "5"))],
+        [WindowSource(str(store), ("1", "4"))],
+        model="physnet",
+        model_config=SMALL,
+        losses={"neg_pearson": 1.0},
+        windows=RandomWindowsConfig(n_frames=64),
+        optimizer=OptimizerConfig(lr=3e-3),
+        schedule=ScheduleConfig("constant"),
+        max_steps=10,
+        validate_every=10,
+        workers=0,
+        plots=0,
+    )
+    return dataclasses.replace(config, **changes)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("output", ["diff", "pulse"])
+def test_it_learns_to_read_unseen_people(store: Path, tmp_path: Path, output: str) -> None:
+    config = small_run(store, tmp_path / "run", model_config=SMALL | {"output": output})
+    result = physkit.fit(config)
+    assert result.validation_mae_bpm < 3
+    assert load_model("physnet", result.best).config == PhysNetConfig(**SMALL, output=output)
+    evaluated = physkit.evaluate_model(
+        store, tmp_path / "out", weights=result.best, subjects=["1", "4"], window_s=10.0
+    )
+    assert evaluated.score.metrics.mae_bpm.value < 3
+
+
+def test_labels_of_another_form_than_its_output_are_refused(store: Path, tmp_path: Path) -> None:
+    windows = RandomWindowsConfig(n_frames=64, content=ContentConfig(label_form="standardised"))
+    with pytest.raises(InputError, match=r"label_form standardised: .* trained on diff labels"):
+        physkit.fit(small_run(store, tmp_path / "run", windows=windows))
+
+
+def test_recomputing_parts_of_a_clip_is_refused(store: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="leave --checkpoint_frames out"):
+        physkit.fit(small_run(store, tmp_path / "run", checkpoint_frames=16))
+
+
+def test_a_store_of_smaller_crops_says_how_to_make_another(
+    store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sources = [json.dumps([{"store": str(store), "subjects": [who]}]) for who in "01"]
+    words = ["fit", "--out", str(tmp_path / "run"), "--model", "physnet", "--max_steps", "1"]
+    assert main([*words, "--train", sources[0], "--validation", sources[1]]) == 2
+    assert (
+        "the model reads 72x72; prepare the data set anew with --size 72" in capsys.readouterr().err
+    )
+
+
+def test_training_goes_on_from_weights_of_the_same_network_only(
+    store: Path, tmp_path: Path
+) -> None:
+    for name, config in (("same", SMALL), ("other", SMALL | {"output": "pulse"})):
+        net = PhysNet(PhysNetConfig(**config))  # type: ignore[arg-type]
+        save_weights(
+            tmp_path / f"{name}.safetensors", net.state_dict(), WeightsCard("physnet", config)
+        )
+    options: dict[str, Any] = {"max_steps": 1, "windows": RandomWindowsConfig(n_frames=8)}
+    weights = str(tmp_path / "same.safetensors")
+    assert (
+        physkit.fit(small_run(store, tmp_path / "run", init_weights=weights, **options)).n_steps
+        == 1
+    )
+    weights = str(tmp_path / "other.safetensors")
+    with pytest.raises(physkit.core.errors.WeightsError, match="another architecture: output"):
+        physkit.fit(small_run(store, tmp_path / "run2", init_weights=weights, **options))
