@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from physkit.core.registry import unknown_name
+from physkit.models.facephys_start import start
 from physkit.nn.ssm import SSM, SSMState
 from physkit.nn.streaming import PulseModel
 from physkit.nn.temporal_norm import TemporalNorm, TemporalNormState
@@ -204,6 +205,7 @@ class FacePhys(PulseModel[FacePhysState]):
             for _ in range(N_HEAD_SSMS)
         )
         self.head_out = nn.Linear(config.channels, 1)
+        start(self)
         self._choose_forms()
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "FacePhys":

@@ -24,8 +24,8 @@ class TemporalNorm(nn.Module):
     def __init__(self, height: int, width: int, channels: int, *, backend: str = "scan") -> None:
         super().__init__()
         self.use_backend(backend)
-        # Half-lives from 0.2 s to 5 s: shorter than a beat, and longer than a breath.
-        half_life_s = torch.logspace(-0.7, 0.7, channels)
+        # Half-lives from 0.2 s to 3 s: shorter than a beat, and as long as a breath.
+        half_life_s = torch.logspace(-0.7, 0.5, channels)
         self.log_half_life = nn.Parameter(half_life_s.log())
         self.gamma = nn.Parameter(torch.ones(channels))
         self.beta = nn.Parameter(torch.zeros(channels))

@@ -40,7 +40,7 @@ class SynthConfig:
     sessions: int = 1
     """Recordings of each person; they go through the conditions of the preset in turn."""
     preset: str = "clean"
-    """How hard they are: clean, ubfc-like, pure-like or mmpd-like."""
+    """How hard they are: clean, ubfc-like, pure-like, mmpd-like or varied."""
     width: int | None = None
     """Width of the video in pixels; by default the data set's own."""
     height: int | None = None

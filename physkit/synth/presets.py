@@ -74,7 +74,7 @@ class Chance:
 
     share: float
     """How often, 0 to 1."""
-    then: Uniform | LogUniform
+    then: Uniform | LogUniform | Choice
     """What is drawn then."""
     otherwise: float = 0.0
     """The value at all other times."""
@@ -255,7 +255,76 @@ MMPD = Preset(
     },
 )
 
+VARIED = Preset(
+    person={
+        **PERSON,
+        "fitzpatrick": Uniform(1.0, 6.0),
+        "pulse_strength": LogUniform(0.008, 0.024),
+        "perfusion_spread": Uniform(0.05, 0.5),
+        "delay_spread_s": Uniform(0.0, 0.04),
+        "smoothing_s": Uniform(0.03, 0.06),
+        "surface": LogUniform(0.008, 0.03),
+        "variability": Uniform(0.008, 0.04),
+        "makeup_cover": Chance(0.1, Uniform(0.1, 0.4)),
+        "fringe": Chance(0.2, Uniform(0.3, 1.0)),
+    },
+    session={
+        **SESSION,
+        "heart_rate_bpm": Uniform(40.0, 180.0),
+        "recovery_bpm": Chance(0.1, Uniform(5.0, 20.0)),
+        "respiration_amplitude": Uniform(0.02, 0.2),
+        "respiration_baseline": Uniform(0.0, 0.2),
+        "face_size": Uniform(0.2, 0.34),
+        "lamp_side": Uniform(-1.0, 1.0),
+        "lamp_height": Uniform(0.0, 1.0),
+        "lamp_share": Uniform(0.2, 0.8),
+        "temperature_k": LogUniform(2700.0, 7500.0),
+        "around_temperature_k": LogUniform(3500.0, 7500.0),
+        "white_balance": Uniform(0.6, 1.0),
+        "level": LogUniform(0.35, 1.1),
+        "drift": LogUniform(0.002, 0.03),
+        "gusts": Chance(0.3, LogUniform(0.002, 0.03)),
+        "flicker": Chance(0.15, LogUniform(0.002, 0.015)),
+        "flicker_hz": Uniform(0.3, 8.0),
+        "screen": Chance(0.15, LogUniform(0.002, 0.015)),
+        "sway": LogUniform(0.003, 0.07),
+        "sway_high_hz": LogUniform(0.2, 2.4),
+        "roll_deg": LogUniform(0.1, 1.5),
+        "zoom": LogUniform(0.001, 0.012),
+        "turn_deg": LogUniform(0.2, 4.0),
+        "nod_deg": LogUniform(0.2, 3.0),
+        "talking": Chance(0.25, Uniform(0.2, 1.0)),
+        "talk_nod_deg": Uniform(0.5, 3.0),
+        "look_deg": Chance(0.2, Uniform(5.0, 25.0)),
+        "bounce": Chance(0.15, LogUniform(0.02, 0.12)),
+        "step_nod_deg": Uniform(0.0, 2.0),
+        "step_hz": Uniform(1.4, 2.4),
+        "blinks_per_min": Uniform(5.0, 30.0),
+        "gamma": Uniform(1.7, 2.5),
+        "noise": LogUniform(0.002, 0.025),
+        "blur_px": Uniform(0.3, 1.2),
+        "exposure_steps_per_min": Chance(0.4, Uniform(1.0, 8.0)),
+        "exposure_step": LogUniform(0.01, 0.06),
+        "dropped": Chance(0.2, Choice((0.01, 0.05, 0.3))),
+        "jitter_s": Chance(0.3, Uniform(0.0005, 0.004)),
+    },
+    axes={
+        "codec": {
+            "none": {},
+            "mjpeg": {"compression": "mjpeg", "quality": Choice((60, 75, 85, 95))},
+            "h264-fine": {"compression": "h264", "quality": Choice((36, 38, 40, 42))},
+            "h264-coarse": {"compression": "h264", "quality": Choice((29, 31, 33, 35))},
+        }
+    },
+)
+
 PRESETS: Mapping[str, Preset] = MappingProxyType(
-    {"clean": CLEAN, "ubfc-like": UBFC, "pure-like": PURE, "mmpd-like": MMPD}
+    {
+        "clean": CLEAN,
+        "ubfc-like": UBFC,
+        "pure-like": PURE,
+        "mmpd-like": MMPD,
+        "varied": VARIED,
+    }
 )
 """All presets by name."""

@@ -228,7 +228,7 @@ class Scene:
 def _bands(
     portrait: Portrait, motion: HeadMotion, height: int, width: int
 ) -> tuple[tuple[slice, slice], ...]:
-    """Rows and columns that head and body ever touch: one band each."""
+    """Rows and columns that head and body ever touch: one band each, of what is in the picture."""
     unit, (centre_x, centre_y) = portrait.unit_px, portrait.centre_px
     (left, top), right = motion.shift.min(axis=0), motion.shift[:, 0].max()
     reach_x, reach_y = (reach * float(motion.scale.max()) for reach in HEAD_REACH)
@@ -241,7 +241,9 @@ def _bands(
         min(0.0, float(motion.body_shift[:, 1].min())) + SHOULDERS_Y, centre_y, height
     )
     columns = slice(pixel(left - reach_x, centre_x, width), pixel(right + reach_x, centre_x, width))
-    return (slice(first, shoulders), columns), (slice(shoulders, height), slice(0, width))
+    bands = ((slice(first, shoulders), columns), (slice(shoulders, height), slice(0, width)))
+    # Of a large face the shoulders can lie below the picture.
+    return tuple(band for band in bands if all(side.start < side.stop for side in band))
 
 
 def _grid(

@@ -152,3 +152,9 @@ def test_a_heart_recovers_from_exercise() -> None:
 def test_a_recording_without_two_beats_is_refused() -> None:
     with pytest.raises(InputError, match="two beats"):
         Synthesis(Dials(), duration_s=0.5, seed=Seed.of_clip(0))
+
+
+def test_a_face_so_large_that_no_shoulders_show_is_drawn() -> None:
+    dials = Dials().turned({"face_size": 0.34, "place_y": 0.0, "width": 320, "height": 240})
+    frame = next(Synthesis(dials, duration_s=3.0, seed=Seed.of_clip(1)).frames())
+    assert frame.rgb.shape == (240, 320, 3)
