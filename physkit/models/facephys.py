@@ -247,8 +247,8 @@ class FacePhys(PulseModel[FacePhysState]):
         state = self.init_state(clip.shape[0]) if state is None else state
         n_frames = self.chunk_frames or self._frames_at_once(clip)
         pulses = []
-        for start in range(0, clip.shape[1], n_frames):
-            chunk = slice(start, start + n_frames)
+        for first in range(0, clip.shape[1], n_frames):
+            chunk = slice(first, first + n_frames)
             pulse, state = self._run(
                 clip[:, chunk], dt_s[:, chunk], state, SSConv.forward, SSM.forward
             )

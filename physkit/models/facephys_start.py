@@ -93,7 +93,7 @@ def _copy(weight: Tensor) -> None:
 def _start_ssm(ssm: SSM) -> None:
     """A bank of filters whose gates, B, C and steps hardly depend on the input."""
     gates, inputs = 2 * ssm.d_inner, ssm.d_inner
-    ssm.conv_weight *= TAPS_GAIN
+    ssm.conv_weight.mul_(TAPS_GAIN)
     ssm.conv_weight[-1] += 1.0
     ssm.conv_bias[:inputs] = INPUT_BIAS
     ssm.conv_bias[inputs:] = FILTER_BIAS
