@@ -72,6 +72,20 @@ COMMANDS = {
         "train a network on windows of stores; resumable",
         positional=False,
     ),
+    "validate": Command(
+        "physkit.pipelines.training.check",
+        "CheckConfig",
+        "check_validation",
+        "weights of a training on the people who validate it",
+        positional=False,
+    ),
+    "test": Command(
+        "physkit.pipelines.training.check",
+        "CheckConfig",
+        "check_test",
+        "weights of a training on people whom it never saw",
+        positional=False,
+    ),
     "evaluate": Command(
         "physkit.pipelines.evaluate",
         "EvaluateConfig",

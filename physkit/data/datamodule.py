@@ -41,6 +41,8 @@ class WindowBatches(Sampler[list[int]]):
     """
 
     def __init__(self, *, batch_size: int, start: int, rank: int, n_processes: int) -> None:
+        if batch_size % n_processes:
+            raise ValueError(f"{batch_size} windows cannot be shared among {n_processes} processes")
         self.batch_size = batch_size
         self.start = start
         self._part = slice(rank * batch_size // n_processes, (rank + 1) * batch_size // n_processes)
@@ -79,7 +81,7 @@ class WindowData(LightningDataModule):
 
     def __init__(
         self,
-        train: RandomWindows | None,
+        train: RandomWindows,
         validation: SlidingWindows,
         *,
         batch_size: int = 1,
@@ -94,14 +96,7 @@ class WindowData(LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Batches from the position of the checkpoint on, or from the first."""
-        if self.windows is None:
-            raise InputError("no windows to train on were given")
         n_processes = self._n_processes
-        if self.batch_size % n_processes:
-            raise InputError(
-                f"a batch of {self.batch_size} cannot be shared among {n_processes} processes; "
-                f"take --batch_size {n_processes * -(-self.batch_size // n_processes)}"
-            )
         batches = WindowBatches(
             batch_size=self.batch_size, start=self._start, rank=self._rank, n_processes=n_processes
         )

@@ -13,10 +13,13 @@ from physkit.core.errors import InputError
 from physkit.nn.streaming import PulseModel
 from physkit.train.clips import input_size
 
-OVERHEAD, FIXED_BYTES = 1.25, 100_000_000
-"""What a backward pass takes beside what the forward pass saved: a factor, and a sum. FacePhys in
-float32 took 588, 1,080 and 1,895 MB more than before the step at 64, 128 and 256 frames, where 612,
-1,105 and 2,090 MB are estimated."""
+OVERHEAD, FIXED_BYTES = 1.5, 100_000_000
+"""What a step takes beside what its forward pass saves: a factor, and a sum. FacePhys in float32
+took 561, 1,018 and 2,046 MB more than before at 128, 256 and 512 frames, and 2,513 MB for four
+clips of 160, where 599, 1,091, 2,076 and 2,570 MB are estimated; in bf16 263 of 371 MB."""
+LOST = 0.15
+"""Share of what a block saves that is not found again for the next: memory falls into pieces. With
+blocks of 128 frames, 640 took 881 MB and 1,600 took 1,282 MB, of 814 and 1,206 MB estimated."""
 COPIES = 4
 """Gradients, two moments of Adam, and an average, each as large as the weights."""
 AMP = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -44,11 +47,10 @@ def training_bytes(net: PulseModel[Any], clips: Clips, *, precision: str) -> int
     """
     at_once = min(clips.frames, clips.checkpoint_frames or clips.frames)
     if net.training_bytes_a_frame is not None:
-        saved = net.training_bytes_a_frame * clips.batch * at_once
-        kept = 0
+        saved, state = net.training_bytes_a_frame * clips.batch * at_once, 0
     else:
         saved, state = _saved_bytes(net, clips, frames=at_once, precision=precision)
-        kept = state * (-(-clips.frames // at_once) - 1)
+    kept = round(state + LOST * saved) * (-(-clips.frames // at_once) - 1)
     weights = sum(p.numel() * p.element_size() for p in net.parameters())
     height, width = clips.size
     pictures = clips.batch * clips.frames * height * width * 3 * 4

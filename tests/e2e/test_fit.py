@@ -70,6 +70,34 @@ def test_a_run_from_yaml_leaves_weights_that_say_what_they_were_made_from(
     assert len(list((tmp_path / "run" / "plots" / "step-000003").glob("*.png"))) == 1
 
 
+def test_weights_of_a_run_are_scored_on_people_whom_it_never_saw(
+    store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def part(subjects: str) -> str:
+        return json.dumps([{"store": str(store), "subjects": list(subjects)}])
+
+    words = ["--out", str(tmp_path / "run"), "--train", part("abc"), "--validation", part("d")]
+    words += ["--max_steps", "1", "--model_config", json.dumps(SMALL), "--workers", "0"]
+    words += ["--windows.n_frames", "96", "--test", part("ef"), "--plots", "0"]
+    assert main(["test", *words]) == 2
+    assert (
+        "best.safetensors: no such file; train it first by physkit fit" in capsys.readouterr().err
+    )
+    assert main(["fit", *words]) == 0
+    capsys.readouterr()
+    assert main(["test", *words, "--window_s", "inf", "--json"]) == 0
+    score = json.loads(capsys.readouterr().out)
+    assert (score["n_recordings"], score["n_subjects"], score["notes"]) == (2, 2, [])
+    assert (tmp_path / "run" / "test" / "report.html").exists()
+    assert main(["validate", *words, "--weights", "last", "--window_s", "inf", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["n_recordings"] == 1
+    # the weights remember whom they saw, whatever the options now say
+    words[words.index("--test") + 1] = part("ae")
+    words[words.index("--train") + 1] = part("bc")
+    assert main(["test", *words]) == 2
+    assert f"{store}/a_1: subject 'a' was used for train of" in capsys.readouterr().err
+
+
 def test_a_seed_decides_everything(store: Path, tmp_path: Path) -> None:
     runs = [small_run(store, tmp_path / f"{n}", seed=seed) for n, seed in enumerate((1, 1, 2))]
     for config in runs:
@@ -273,7 +301,6 @@ def test_initial_weights_are_taken_or_say_what_differs(store: Path, tmp_path: Pa
         ({"losses": {"mae": 1.0}}, "unknown loss 'mae'"),
         ({"optimizer": OptimizerConfig("adan")}, "unknown optimizer 'adan': did you mean 'adam'"),
         ({"optimizer": OptimizerConfig(options={"x": 1})}, "correct its options"),
-        ({"batch_size": 3, "devices": 2}, "a batch of 3 cannot be shared among 2 processes"),
         ({"accelerator": "gpu"}, "--accelerator gpu: torch sees none here"),
         (
             {"windows": RandomWindowsConfig(n_frames=1000, augment=AugmentConfig())},
@@ -296,6 +323,10 @@ def test_options_that_cannot_work_are_refused_before_training(
     [
         ({"max_steps": None}, "no end is set"),
         ({"train": []}, "--train: none given"),
+        (
+            {"batch_size": 3, "devices": 2},
+            "--batch_size 3 cannot be shared among 2 processes; give 4",
+        ),
         ({"accumulate": 0}, "--accumulate 0: must be at least 1"),
         ({"ema_decay": 1.0}, "--ema_decay 1.0"),
         ({"clip_norm": -1.0}, "--clip_norm -1.0: must be above 0"),

@@ -77,6 +77,8 @@ class FitConfig:
     """Stores, and the people in them, to train on: [{store: a.zarr, subjects: [s1, s2]}]."""
     validation: list[WindowSource]
     """Stores and people by whose heart rates the best weights are chosen; nobody of train."""
+    test: list[WindowSource] = field(default_factory=list)
+    """Stores and people for physkit test; nobody of train or validation."""
     model: str = "facephys"
     """Network to train: a name in MODELS."""
     model_config: dict[str, Any] = field(default_factory=dict)
@@ -154,6 +156,12 @@ class FitConfig:
                 raise InputError(f"--{name}: none given; give at least one")
         if not any((self.max_steps, self.max_epochs, self.max_minutes)):
             raise InputError("no end is set; give --max_steps, --max_epochs or --max_minutes")
+        n_processes = self.devices * self.nodes
+        if n_processes > 0 and self.batch_size % n_processes:
+            raise InputError(
+                f"--batch_size {self.batch_size} cannot be shared among {n_processes} processes; "
+                f"give {n_processes * -(-self.batch_size // n_processes)}"
+            )
         self._check("at least 1", lambda value: value >= 1, _COUNTS)
         self._check("above 0", lambda value: 0 < value < math.inf, _POSITIVE)
         self._check("0 or more", lambda value: value >= 0, ("seed", "workers", "plots"))

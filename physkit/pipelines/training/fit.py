@@ -50,6 +50,7 @@ class _Run:
 
     def __init__(self, config: FitConfig, *, progress: bool) -> None:
         from physkit.data.datamodule import WindowData
+        from physkit.data.window_source import window_table
         from physkit.pipelines.training import build
         from physkit.pipelines.training.memory import check_memory
         from physkit.pipelines.training.record import check_same_run, make_record
@@ -59,12 +60,12 @@ class _Run:
         self.config = config
         self.state_path = Path(config.out) / STATE
         state = _state_to_resume(config, self.state_path)
-        check_stores([*config.train, *config.validation])
+        check_stores([*config.train, *config.validation, *config.test])
         net = build.make_network(config, is_resumed=state is not None)
         windows = build.train_windows(config, net)
         validation = build.listed_windows(config, config.validation)
         tables = {"train": windows.table, "validation": validation.table}
-        check_apart(tables)
+        check_apart(tables | ({"test": window_table(config.test)} if config.test else {}))
         for each in (windows, validation):
             build.check_crops(net, each)
         notes = check_memory(

@@ -26,7 +26,7 @@ from physkit.weights.file import WeightsCard, save_weights
 FREE = frozenset(
     {
         *("out", "init_weights", "resume", "checkpoint_every", "memory_gb"),
-        *("max_steps", "max_epochs", "max_minutes", "patience"),
+        *("test", "max_steps", "max_epochs", "max_minutes", "patience"),
         *("loggers", "wandb_mode", "wandb_project", "log_every", "plots"),
         *("workers", "threads", "accelerator", "devices", "nodes"),
     }
