@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from physkit.core.registry import unknown_name
-from physkit.models.facephys_start import start
+from physkit.models.facephys_start import start_weights
 from physkit.nn.ssm import SSM, SSMState
 from physkit.nn.streaming import PulseModel
 from physkit.nn.temporal_norm import TemporalNorm, TemporalNormState
@@ -205,7 +205,7 @@ class FacePhys(PulseModel[FacePhysState]):
             for _ in range(N_HEAD_SSMS)
         )
         self.head_out = nn.Linear(config.channels, 1)
-        start(self)
+        start_weights(self)
         self._choose_forms()
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "FacePhys":

@@ -42,7 +42,7 @@ INPUT_BIAS, FILTER_BIAS, GATE_BIAS = 2.0, 0.5, 2.0
 
 
 @torch.no_grad()
-def start(net: "FacePhys") -> None:
+def start_weights(net: "FacePhys") -> None:
     """Sets the weights of a new network; random in part, by torch's generator."""
     for number, block in enumerate(net.blocks):
         _start_block(block, is_first=number == 0)
@@ -105,11 +105,12 @@ def _start_ssm(ssm: SSM) -> None:
 
 
 def _start_head(net: "FacePhys", last: "Block") -> None:
-    """One channel of the last block is constant: it holds the head's gates open."""
+    """The first channel is constant, from the last block on: it holds the head's gates open."""
     last.downsample.weight[0] = 0.0
     nn.init.ones_(last.downsample.bias[:1])  # type: ignore[index]
     nn.init.eye_(net.head_in.weight)
     for ssm in net.head:
         _start_ssm(ssm)
-    first = next(iter(net.head))
-    first.in_proj.weight[: 2 * first.d_inner, 0] = GATE_BIAS
+        ssm.in_proj.weight[: 2 * ssm.d_inner, 0] = GATE_BIAS
+        # A filter answers a constant with a positive number, in both of its parts.
+        ssm.out_proj.weight[0] = 1 / (2 * ssm.d_inner)

@@ -20,7 +20,7 @@ from physkit.data.window_config import AugmentConfig, RandomWindowsConfig, Windo
 from physkit.pipelines.training.config import FitConfig, OptimizerConfig
 from physkit.train.callbacks.state import read_state
 from physkit.train.csv_log import read_csv_log
-from physkit.weights.file import read_weights
+from physkit.weights.file import read_weights, sha256
 from physkit.weights.load import load_model
 
 
@@ -281,9 +281,12 @@ def test_initial_weights_are_taken_or_say_what_differs(store: Path, tmp_path: Pa
     first = physkit.fit(small_run(store, tmp_path / "first"))
     still = OptimizerConfig("sgd", lr=1e-30)
     config = small_run(store, tmp_path / "next", init_weights=str(first.best), optimizer=still)
-    torch.testing.assert_close(
-        read_weights(physkit.fit(config).last)[1], read_weights(first.best)[1]
-    )
+    card, tensors = read_weights(physkit.fit(config).last)
+    torch.testing.assert_close(tensors, read_weights(first.best)[1])
+    assert card.provenance["begun_with"]["sha256"] == sha256(first.best)
+    assert card.provenance["begun_with"]["commit"] == card.provenance["commit"]
+    larger = {**SMALL, "height": SMALL["height"] - 1}
+    physkit.fit(dataclasses.replace(config, out=str(tmp_path / "size"), model_config=larger))
     other = dataclasses.replace(
         config, out=str(tmp_path / "other"), model_config={**SMALL, "n_blocks": 2}
     )

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Set
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from physkit.data.window_config import (
 )
 from physkit.data.windows import RandomWindows, SlidingWindows
 from physkit.models import MODELS
+from physkit.models.facephys import FacePhys
 from physkit.nn.streaming import PulseModel
 from physkit.pipelines.training.config import FitConfig
 from physkit.pipelines.training.record import network_config
@@ -25,6 +27,7 @@ from physkit.train.module import PulseTraining, check_size
 from physkit.train.objective import Objective
 from physkit.train.optimizers import SCHEDULES, make_optimizer
 from physkit.weights.load import read_any_weights
+from physkit.weights.resize import PICTURE_FIELDS, at_size
 
 
 def make_network(config: FitConfig, *, is_resumed: bool = False) -> PulseModel[Any]:
@@ -55,7 +58,11 @@ def _fill(net: PulseModel[Any], model: str, path: Path) -> None:
     theirs = {"model": card.model, **card.config}
     if card.model == model:  # what the file does not say is as by default
         theirs = {**network_config(MODELS[model]()), **theirs}
-    changes = differences(theirs, {"model": model, **network_config(net)})
+    ours = {"model": model, **network_config(net)}
+    if isinstance(net, FacePhys):  # which learns on small crops what it then reads large ones by
+        tensors = at_size(tensors, net.state_dict())
+        theirs, ours = (_without(settings, PICTURE_FIELDS) for settings in (theirs, ours))
+    changes = differences(theirs, ours)
     if changes:
         raise WeightsError(
             f"{path}: weights of another architecture: {', '.join(changes)}; set --model and "
@@ -65,6 +72,10 @@ def _fill(net: PulseModel[Any], model: str, path: Path) -> None:
         net.load_state_dict(tensors)
     except RuntimeError as error:
         raise WeightsError(f"{path}: {error}; give weights of {model}") from error
+
+
+def _without(settings: dict[str, Any], names: Set[str]) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if name not in names}
 
 
 def travelling(content: ContentConfig, *, is_augmented: bool) -> ContentConfig:

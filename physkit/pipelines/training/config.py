@@ -84,7 +84,8 @@ class FitConfig:
     model_config: dict[str, Any] = field(default_factory=dict)
     """Fields of the network's config that differ from its defaults."""
     init_weights: str | None = None
-    """Weights file to begin with; by default random weights from the seed."""
+    """Weights file to begin with; by default random weights from the seed. FacePhys takes those of
+    crops of another size too: small crops are quick to learn on."""
     losses: dict[str, float] = field(default_factory=lambda: {"mse": 1.0})
     """Losses by name (mse, neg_pearson, spectral), each with its weight."""
     windows: RandomWindowsConfig = field(

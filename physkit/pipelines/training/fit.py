@@ -53,7 +53,7 @@ class _Run:
         from physkit.data.window_source import window_table
         from physkit.pipelines.training import build
         from physkit.pipelines.training.memory import check_memory
-        from physkit.pipelines.training.record import check_same_run, make_record
+        from physkit.pipelines.training.record import begun_with, check_same_run, make_record
         from physkit.pipelines.training.sources import check_apart, check_stores
         from physkit.pipelines.training.trainer import accelerator
 
@@ -71,10 +71,12 @@ class _Run:
         notes = check_memory(
             config, net, size_px=windows.table.size_px, on_gpu=accelerator(config) == "gpu"
         )
-        name = state["physkit"]["record"]["run"] if state else uuid.uuid4().hex[:8]
-        record = make_record(config, net, tables, run=name)
-        if state:
-            check_same_run(self.state_path, state["physkit"]["record"], record)
+        before = state["physkit"]["record"] if state else None
+        name = before["run"] if before else uuid.uuid4().hex[:8]
+        origin = before.get("begun_with") if before else begun_with(config)
+        record = make_record(config, net, tables, run=name, begun_with=origin)
+        if before:
+            check_same_run(self.state_path, before, record)
         budget = build.make_budget(config, windows_per_epoch=len(windows))
         self.module = build.make_module(config, net, budget, record)
         self.data = WindowData(

@@ -21,7 +21,8 @@ from physkit.nn.streaming import PulseModel
 from physkit.pipelines.bench.report import this_commit
 from physkit.pipelines.training.config import FitConfig
 from physkit.train.callbacks.keep import SaveWeights
-from physkit.weights.file import WeightsCard, save_weights
+from physkit.weights.file import WeightsCard, save_weights, sha256
+from physkit.weights.load import read_any_weights
 
 FREE = frozenset(
     {
@@ -40,8 +41,21 @@ def network_config(net: PulseModel[Any]) -> dict[str, Any]:
     return dataclasses.asdict(config) if dataclasses.is_dataclass(config) else {}  # type: ignore[arg-type]
 
 
+def begun_with(config: FitConfig) -> dict[str, Any] | None:
+    """What the weights that a run begins with say of themselves; None for random ones."""
+    if config.init_weights is None:
+        return None
+    path = Path(config.init_weights)
+    return {**read_any_weights(path)[0].provenance, "sha256": sha256(path)}
+
+
 def make_record(
-    config: FitConfig, net: PulseModel[Any], tables: Mapping[str, WindowTable], *, run: str
+    config: FitConfig,
+    net: PulseModel[Any],
+    tables: Mapping[str, WindowTable],
+    *,
+    run: str,
+    begun_with: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     """Everything that the weights depend on, as JSON."""
     sources = {"train": config.train, "validation": config.validation}
@@ -49,6 +63,7 @@ def make_record(
         "run": run,
         "config": dataclasses.asdict(config),
         "network": {"model": config.model, **network_config(net)},
+        "begun_with": begun_with,
         "data": {purpose: _data(sources[purpose], table) for purpose, table in tables.items()},
         "commit": this_commit(),
         "versions": {name: version(name) for name in ("physkit", "torch", "lightning", "numpy")}

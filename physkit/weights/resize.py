@@ -1,0 +1,36 @@
+"""Weights for crops of one size made to fit another: what is learned on small ones starts on large.
+
+Networks are convolutional, so only what they keep for each place of the picture has its size.
+"""
+
+from collections.abc import Mapping
+
+from einops import rearrange
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812
+
+PICTURE_FIELDS = frozenset({"height", "width"})
+"""Fields of a network's config that change the size of pictures and nothing else."""
+
+
+def at_size(tensors: Mapping[str, Tensor], like: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors of a network with those of pictures (h w c) interpolated to the size in `like`.
+
+    What is no picture stays as it is, whether or not it fits.
+    """
+    return {
+        name: _resized(tensor, like[name])
+        if name in like and _is_other_size(tensor, like[name])
+        else tensor
+        for name, tensor in tensors.items()
+    }
+
+
+def _is_other_size(a: Tensor, b: Tensor) -> bool:
+    return a.dim() == b.dim() == 3 and a.shape != b.shape and a.shape[-1] == b.shape[-1]
+
+
+def _resized(picture: Tensor, like: Tensor) -> Tensor:
+    planes = rearrange(picture, "h w c -> 1 c h w")
+    planes = F.interpolate(planes, size=like.shape[:2], mode="bilinear", align_corners=False)
+    return rearrange(planes, "1 c h w -> h w c")
