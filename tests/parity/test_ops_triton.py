@@ -29,13 +29,14 @@ SINGLE = {  # one program: a frame costs least
 }
 SEVERAL = {  # tiles that are not full, in every direction
     "temporal_norm": partial(temporal_norm_inputs, c=67, h=1, w=2),
-    "ssm_scan": partial(ssm_inputs, heads=3, p=2, n=5),
+    "ssm_scan": partial(ssm_inputs, heads=2, p=3, n=5),
 }
 
 
 def a_loss(outputs: tuple[Tensor, ...]) -> Tensor:
     g = torch.Generator().manual_seed(0)
-    weights = [torch.randn(o.shape, generator=g, dtype=torch.float64) for o in outputs]
+    # Whole numbers, which every precision holds: what reaches the ops is the same in all.
+    weights = [torch.randint(-4, 5, o.shape, generator=g) for o in outputs]
     return sum((o * w.to(o)).sum() for o, w in zip(outputs, weights, strict=True))
 
 
@@ -72,13 +73,13 @@ def test_triton_agrees_with_reference_in_float32(op: str, t: int) -> None:
 
 @pytest.mark.parametrize("op", BACKENDS)
 def test_programs_share_clips_heads_and_tiles_without_overlap(op: str) -> None:
-    assert_as_reference(op, SEVERAL[op](35), output=1e-12, gradient=1e-12)
+    assert_as_reference(op, SEVERAL[op](33), output=1e-12, gradient=1e-12)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 @pytest.mark.parametrize("op", BACKENDS)
 def test_half_precision_is_rounded_at_the_ends_only(op: str, dtype: torch.dtype) -> None:
-    inputs = [x.to(dtype) for x in one_clip(SINGLE[op](34), op)]
+    inputs = [x.to(dtype) for x in one_clip(SINGLE[op](3), op)]
     rounding = torch.finfo(dtype).eps
     assert_as_reference(op, inputs, output=rounding, gradient=rounding)
 
