@@ -99,6 +99,8 @@ def _all_tensors(net: PulseModel[Any]) -> list[tuple[str, Tensor]]:
 def _leaves(state: Any) -> list[Tensor]:
     if isinstance(state, Tensor):
         return [state]
+    if not isinstance(state, dict | tuple | list):
+        return []  # a count, say
     parts = state.values() if isinstance(state, dict) else state
     return [leaf for part in parts for leaf in _leaves(part)]
 
