@@ -20,7 +20,7 @@ class EvaluateConfig:
     """Folder for predictions.parquet, metrics.json, windows.parquet and report.html."""
     model: str = "auto"
     """facephys, physnet, green, ica, chrom, pbv, pos, lgi or omit; auto: the model that --weights
-    belong to, else facephys where its weights were pulled, else pos."""
+    belong to, else facephys."""
     weights: str | None = None
     """Weights file of the model: .safetensors, or as released: FacePhys.weights.h5, or a PhysNet
     .pth of rPPG-Toolbox."""

@@ -10,7 +10,7 @@ import torch
 from physkit.core.errors import InputError, PhyskitError
 from physkit.nn.streaming import PulseModel
 from physkit.weights.load import load_model, read_any_weights
-from physkit.weights.manifest import find_weights, known_weights
+from physkit.weights.manifest import known_weights, weights_at_hand
 
 CROP_SIZE_PX = 36
 """Side of a crop for models that do not say how large a crop they read."""
@@ -21,21 +21,23 @@ def choose_model(
 ) -> tuple[str, PulseModel[Any], tuple[str, ...]]:
     """Name and model, and what to tell the user of a choice made for them.
 
-    name: "auto" is the model that the weights belong to, else facephys where its weights were
-      pulled, else pos.
+    name: "auto" is the model that the weights belong to, else facephys.
+    weights_file: None is the weights at hand: those that were pulled, else those of our own.
     Raises UnknownNameError or WeightsError.
     """
-    weights = Path(weights_file) if weights_file else None
+    if weights_file:
+        weights = Path(weights_file)
+        name = read_any_weights(weights)[0].model if name == "auto" else name
+        return name, load_model(name, weights), ()
+    name = "facephys" if name == "auto" else name
+    found = weights_at_hand(name)
+    if found is None:
+        return name, load_model(name, None), ()
+    weights_name, weights = found
     notes: tuple[str, ...] = ()
-    if name == "auto" and weights is not None:
-        name = read_any_weights(weights)[0].model
-    elif name == "auto":
-        weights = find_weights("facephys")
-        name = "facephys" if weights else "pos"
-        if not weights:
-            notes = ("no FacePhys weights at hand, so model pos: physkit weights pull facephys",)
-    elif weights is None and name in known_weights():
-        weights = find_weights(name)
+    if known_weights()[weights_name].url is None:
+        released = f"the released ones: physkit weights pull {name}"
+        notes = (f"weights {weights_name}: our own, of synthetic people only; {released}",)
     return name, load_model(name, weights), notes
 
 

@@ -22,13 +22,15 @@ class PullConfig:
 
 @dataclass(frozen=True)
 class ImportConfig:
-    """Converts released weights into our safetensors format, with their origin inside."""
+    """Converts weights into our safetensors format, with their origin inside."""
 
     source: str
-    """Released weights file, such as FacePhys.weights.h5."""
+    """Weights file: released, such as FacePhys.weights.h5, or one of ours."""
     out: str | None = None
     """Safetensors file to write; by default the source's name with the ending .safetensors, in the
     current folder."""
+    half: bool = False
+    """Write float16: half the size, each value rounded to a few parts in ten thousand."""
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,10 @@ def import_weights(config: ImportConfig) -> WeightsFile:
         raise InputError(f"{out}: the name of our weights files ends in .safetensors; change --out")
     card, _ = read_any_weights(source)
     model = load_model(card.model, source)
-    full = WeightsCard(card.model, asdict(model.config), card.provenance)  # type: ignore[call-overload]
-    save_weights(out, model.state_dict(), full)
+    origin = {**card.provenance, "stored": "float16"} if config.half else card.provenance
+    full = WeightsCard(card.model, asdict(model.config), origin)  # type: ignore[call-overload]
+    tensors = model.half().state_dict() if config.half else model.state_dict()
+    if not all(bool(tensor.isfinite().all()) for tensor in tensors.values()):
+        raise InputError(f"{source}: holds values beyond float16; leave --half out")
+    save_weights(out, tensors, full)
     return WeightsFile(str(out), card.model, sha256(out))

@@ -29,15 +29,15 @@ class KnownWeights:
     title: str
     """What it is, in one line."""
     file_name: str
-    """Name of the file once fetched."""
+    """Name of the file, once fetched or as shipped."""
     origin: str
     """Who published it, and where."""
-    url: str
-    """Where it is fetched from."""
     sha256: str
     """Checksum that the file must have."""
     licence: str
     """What its publisher allows."""
+    url: str | None = None
+    """Where it is fetched from; None for a file of our own, shipped beside the manifest."""
 
 
 def known_weights() -> dict[str, KnownWeights]:
@@ -52,9 +52,27 @@ def weights_folder() -> Path:
 
 
 def find_weights(name: str) -> Path | None:
-    """The fetched file called `name` in the manifest, or None where it was not fetched."""
-    path = weights_folder() / known_weights()[name].file_name
+    """The fetched or shipped file called `name` in the manifest, or None where it is not here."""
+    path = _place(known_weights()[name])
     return path if path.is_file() else None
+
+
+def weights_at_hand(model: str) -> tuple[str, Path] | None:
+    """Name and file of the weights of a model that are here, the manifest's first of several.
+
+    Those that were fetched stand before those of our own there. None where there are none.
+    """
+    for name, entry in known_weights().items():
+        if entry.model == model and (path := find_weights(name)):
+            return name, path
+    return None
+
+
+def _place(entry: KnownWeights) -> Path:
+    """Where the file lies, or will."""
+    if entry.url is None:
+        return Path(str(resources.files("physkit.checkpoints") / entry.file_name))
+    return weights_folder() / entry.file_name
 
 
 def pull_weights(name: str) -> Path:
@@ -67,9 +85,11 @@ def pull_weights(name: str) -> Path:
     if name not in known:
         raise unknown_name("weights", name, known)
     entry = known[name]
-    path = weights_folder() / entry.file_name
+    path = _place(entry)
     if path.is_file() and sha256(path) == entry.sha256:
         return path
+    if entry.url is None:
+        raise WeightsError(f"{path}: missing or changed since it was shipped; install again")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:

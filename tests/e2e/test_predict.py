@@ -164,12 +164,12 @@ def test_a_model_of_oblong_crops_is_refused_by_name(tmp_path: Path) -> None:
         physkit.predict(tmp_path / "crops.npy", weights=weights, fps=30.0)
 
 
-def test_the_choice_of_pos_without_weights_is_said(
+def test_the_choice_of_our_own_weights_is_said(
     face_mp4: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PHYSKIT_HOME", str(tmp_path))
-    result = physkit.predict(face_mp4)
-    assert result.model == "pos"
+    result = physkit.predict(face_mp4, duration_s=2.0)
+    assert result.model == "facephys"
     assert sum("physkit weights pull facephys" in warning for warning in result.warnings) == 1
 
 

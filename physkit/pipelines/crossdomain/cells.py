@@ -24,7 +24,7 @@ from physkit.pipelines.inference import choose_model
 from physkit.pipelines.recordings import LeftOut, predict_recordings, readable_recordings
 from physkit.pipelines.score import score
 from physkit.weights.file import sha256
-from physkit.weights.manifest import find_weights, known_weights
+from physkit.weights.manifest import weights_at_hand
 
 VERSION = 1
 """Rises whenever the same network and data would give another cell."""
@@ -84,8 +84,8 @@ def fixed_network(model: str) -> Network:
     """
     path = Path(model) if Path(model).suffix or "/" in model else None
     name, _, _ = choose_model("auto" if path else model, str(path) if path else None)
-    if path is None and name in known_weights():
-        path = find_weights(name)
+    if path is None and (found := weights_at_hand(name)):
+        path = found[1]
     return Network(name, path, f"{name} {sha256(path)}" if path else name)
 
 

@@ -8,7 +8,14 @@ import pytest
 
 from physkit.core.errors import InputError, UnknownNameError, WeightsError
 from physkit.weights import manifest
-from physkit.weights.manifest import KnownWeights, find_weights, known_weights, pull_weights
+from physkit.weights.file import sha256
+from physkit.weights.manifest import (
+    KnownWeights,
+    find_weights,
+    known_weights,
+    pull_weights,
+    weights_at_hand,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -52,7 +59,7 @@ def serve(monkeypatch: pytest.MonkeyPatch, url: str, content: bytes) -> None:
 def test_every_entry_of_the_manifest_says_all_that_a_user_must_know() -> None:
     for entry in known_weights().values():
         assert len(entry.sha256) == 64
-        assert entry.url.startswith("https://")
+        assert entry.url is None or entry.url.startswith("https://")
         assert entry.licence
         assert entry.title
 
@@ -69,6 +76,38 @@ def test_pulled_weights_are_kept_and_found(
     assert find_weights("net") == path
     (folder / "net.h5").unlink()
     assert pull_weights("net") == path  # at hand, so not fetched again
+
+
+def test_shipped_weights_are_at_hand_and_are_what_the_manifest_says() -> None:
+    shipped = [entry for entry in known_weights().values() if entry.url is None]
+    assert shipped
+    for entry in shipped:
+        path = pull_weights(entry.name)
+        assert find_weights(entry.name) == path
+        assert sha256(path) == entry.sha256
+        assert path.parent.name == "checkpoints"
+
+
+def test_fetched_weights_come_before_shipped_ones() -> None:
+    assert weights_at_hand("facephys") == (
+        "facephys-synthetic",
+        find_weights("facephys-synthetic"),
+    )
+    fetched = manifest.weights_folder() / known_weights()["facephys"].file_name
+    fetched.parent.mkdir(parents=True)
+    fetched.write_bytes(b"weights")
+    assert weights_at_hand("facephys") == ("facephys", fetched)
+    assert weights_at_hand("physnet") is None
+
+
+def test_a_shipped_file_that_was_changed_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = KnownWeights("net", "facephys", "", str(tmp_path / "net.safetensors"), "", "0", "")
+    monkeypatch.setattr(manifest, "known_weights", lambda: {"net": entry})
+    (tmp_path / "net.safetensors").write_bytes(b"other")
+    with pytest.raises(WeightsError, match="changed since it was shipped; install again"):
+        pull_weights("net")
 
 
 def test_a_wrong_checksum_keeps_nothing(
