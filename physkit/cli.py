@@ -265,6 +265,7 @@ def _parse(name: str, command: Command, config_class: type, words: list[str]) ->
     """The config that the words describe, and whether JSON was asked for."""
     from jsonargparse import ArgumentError, Namespace
 
+    _check_depth(config_class, words)
     parser = _parser(name, command, config_class)
     try:
         parsed: Namespace = parser.parse_args(_with_values(config_class, words))
@@ -274,6 +275,22 @@ def _parse(name: str, command: Command, config_class: type, words: list[str]) ->
     values.pop("config", None)
     as_json = values.pop("json")
     return {"config": config_class(**values), "json": as_json}
+
+
+def _check_depth(config_class: type, words: list[str]) -> None:
+    """Raises PhyskitError for `--fit.windows.n_frames 9`: the parser would drop all else that
+    fit.windows holds, since it knows nothing of what is inside such an option."""
+    # written in the module of a config as it is meant, or as text
+    types = ("dict[str, Any]", str(dict[str, Any]))
+    free = {f.name for f in dataclasses.fields(config_class) if str(f.type) in types}
+    for word in words:
+        name, *rest = word.partition("=")[0].removeprefix("--").split(".")
+        if word.startswith("--") and name in free and len(rest) > 1:
+            part = f"--{name}.{rest[0]}"
+            raise PhyskitError(
+                f"{word}: {part} is given whole or not at all, as in "
+                f"{part} '{{{'.'.join(rest[1:])}: ...}}' with all that it is to hold"
+            )
 
 
 def _with_values(config_class: type, words: list[str]) -> list[str]:

@@ -54,8 +54,11 @@ class DemoConfig:
     """People in each data set, with a recording each."""
     seconds: float = 15.0
     """Length of each recording in seconds."""
-    steps: int = 300
+    steps: int = 150
     """Optimizer steps of each training."""
+    workers: int | None = None
+    """Processes that write and prepare recordings, and threads that train; by default one for each
+    core."""
     seed: int = 0
     """Seed of the clip, the data sets and the trainings."""
     weights: str | None = None
@@ -70,8 +73,10 @@ class DemoConfig:
             raise InputError(f"--seconds {self.seconds}: must be 5 to 600 s")
         if self.subjects < 4:
             raise InputError(f"--subjects {self.subjects}: must be 4 or more, for train and test")
-        if self.steps < 1:
-            raise InputError(f"--steps {self.steps}: must be at least 1")
+        for option in ("steps", "workers"):
+            value = getattr(self, option)
+            if value is not None and value < 1:
+                raise InputError(f"--{option} {value}: must be at least 1")
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,7 +147,7 @@ def run(config: DemoConfig, *, progress: bool = False) -> DemoResult:
         with stages.timed(f"synth {dataset}"):
             _synthesise(config, dataset, folder, progress=progress)
         with stages.timed(f"prep {dataset}"):
-            _prepare(dataset, folder, progress=progress)
+            _prepare(config, dataset, folder, progress=progress)
     with stages.timed("train and test"):
         matrix = _cross(config, folder, progress=progress)
     clip, plot, report = _clip_files(folder)
@@ -208,24 +213,32 @@ def _synthesise(config: DemoConfig, dataset: str, folder: Path, *, progress: boo
             preset=f"{dataset}-like",
             width=WIDTH,
             height=HEIGHT,
+            workers=config.workers,
         ),
         progress=progress,
     )
 
 
-def _prepare(dataset: str, folder: Path, *, progress: bool) -> None:
+def _prepare(config: DemoConfig, dataset: str, folder: Path, *, progress: bool) -> None:
+    """Raises InputError where a recording cannot be prepared."""
     from physkit.pipelines.prepare.run import PrepareConfig
     from physkit.pipelines.prepare.run import run as prepare
 
     raw, store = folder / "raw" / dataset, folder / f"{dataset}.zarr"
-    prepare(PrepareConfig(dataset, str(raw), str(store)), progress=progress)
+    engine = "serial" if config.workers == 1 else "local"
+    told = PrepareConfig(dataset, str(raw), str(store), workers=config.workers, engine=engine)
+    for failure in prepare(told, progress=progress).failed:
+        raise InputError(f"{raw}: {failure.recording}: {failure.cause}")
 
 
 def _cross(config: DemoConfig, folder: Path, *, progress: bool) -> "CrossdomainResult":
     """Each data set trained on and tested on, with POS beside."""
     from physkit.pipelines.crossdomain.config import CrossdomainConfig, DataSet
     from physkit.pipelines.crossdomain.run import run as cross
+    from physkit.pipelines.workers import n_cores
 
+    threads = config.workers or n_cores()
+    validate_every = max(1, config.steps // 3)
     return cross(
         CrossdomainConfig(
             data={
@@ -234,10 +247,16 @@ def _cross(config: DemoConfig, folder: Path, *, progress: bool) -> "CrossdomainR
             out=str(folder / "matrix"),
             train=list(DATASETS),
             models=["pos"],
-            fit={**FIT, "max_steps": config.steps, "validate_every": max(1, config.steps // 4)},
+            fit={
+                **FIT,
+                "max_steps": config.steps,
+                "validate_every": validate_every,
+                "threads": threads,
+            },
             folds=1,
             across="fold-0",
             seed=config.seed,
+            threads=threads,
         ),
         progress=progress,
     )

@@ -7,7 +7,7 @@ from einops import rearrange
 from jaxtyping import Float, Shaped
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
-from torch.utils._pytree import tree_map
+from torch.utils._pytree import tree_map_only
 from torch.utils.checkpoint import checkpoint
 
 from physkit.core.errors import InputError
@@ -60,7 +60,7 @@ def clip_pulse(
 
     def run(*block: Any) -> tuple[Tensor, Any]:
         pulse, state = net(*block)
-        return pulse, tree_map(_own, state)
+        return pulse, tree_map_only(Tensor, _own, state)
 
     state, pulses = None, []
     for start in range(0, clip.shape[1], checkpoint_frames):

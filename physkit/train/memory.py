@@ -8,6 +8,7 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.autograd.graph import saved_tensors_hooks
 from torch.func import functional_call
+from torch.utils._pytree import tree_leaves
 
 from physkit.core.errors import InputError
 from physkit.nn.streaming import PulseModel
@@ -89,18 +90,13 @@ def _saved_bytes(
             "let it say its training_bytes_a_frame"
         ) from error
     n_bytes = sum(n for key, (n, _) in saved.items() if key not in own)
-    return n_bytes, sum(t.numel() * t.element_size() for t in _leaves(state))
+    return n_bytes, sum(
+        t.numel() * t.element_size() for t in tree_leaves(state) if isinstance(t, Tensor)
+    )
 
 
 def _all_tensors(net: PulseModel[Any]) -> list[tuple[str, Tensor]]:
     return [*net.named_parameters(), *net.named_buffers()]
-
-
-def _leaves(state: Any) -> list[Tensor]:
-    if isinstance(state, Tensor):
-        return [state]
-    parts = state.values() if isinstance(state, dict) else state
-    return [leaf for part in parts for leaf in _leaves(part)]
 
 
 def clips_of(

@@ -70,6 +70,7 @@ class PulseTraining(LightningModule):
         self._started_s = time.monotonic()
         self._rows: list[tuple[Window, float]] = []
         self._clips: list[PredictedRecording] = []
+        self._problem: str | None = None
 
     @property
     def elapsed_s(self) -> float:
@@ -174,11 +175,16 @@ class PulseTraining(LightningModule):
     def on_validation_epoch_start(self) -> None:
         """Forget the last validation's windows. Raises InputError for weights that are none."""
         self.check_weights()
-        self._rows, self._clips = [], []
+        self._rows, self._clips, self._problem = [], [], None
 
     def validation_step(self, batch: Batch | PhyskitError, batch_idx: int) -> None:  # noqa: ARG002
-        """Read one window. Raises InputError where it cannot be read."""
-        window = opened(batch)
+        """Read one window; what is wrong with one is told when all processes have read theirs."""
+        try:
+            self._validate(opened(batch))
+        except PhyskitError as error:
+            self._problem = self._problem or str(error)
+
+    def _validate(self, window: Batch) -> None:
         pulse = stream_pulse(self.net, window.frames, window.dt_s).float()
         with torch.autocast(self.device.type, enabled=False):
             loss = float(self.objective(pulse, window.pulse.float(), fps=window.fps))
@@ -188,7 +194,9 @@ class PulseTraining(LightningModule):
             self._clips.append(clip)
 
     def on_validation_epoch_end(self) -> None:
-        """The figures of all processes together."""
+        """The figures of all processes together. Raises InputError in each where a window could
+        not be read."""
+        raise_together(self._problem)
         rows = [pair for part in gathered(self._rows) for pair in part]
         self.validation = validation_of(
             [row for row, _ in rows], [loss for _, loss in rows], self._clips

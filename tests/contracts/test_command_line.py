@@ -87,6 +87,7 @@ def test_every_option_of_every_command_is_documented(
         (["score", "--predictions", "absent.parquet", "--window", "inf"], "absent.parquet"),
         (["score", "--predictions", "absent.parquet"], "absent.parquet"),
         (["weights", "pull", "nothing"], "unknown weights 'nothing'"),
+        (["crossdomain", "--fit.windows.n_frames", "9"], "--fit.windows is given whole"),
     ],
 )
 def test_bad_usage_is_one_line_and_status_2(

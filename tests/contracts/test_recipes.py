@@ -162,6 +162,8 @@ def test_every_command_of_a_recipes_page_can_be_typed(
     assert ["crossdomain", "--config", f"recipes/{name}/recipe.yaml"] in typed
     for words in typed:
         command = words[0] if words[0] in COMMANDS else " ".join(words[:2])
-        read_options(command, words[len(command.split()) :])
+        config = read_options(command, words[len(command.split()) :])
+        if isinstance(config, CrossdomainConfig):
+            training(config)
     for title in ("Hardware and time", "Published", "Measured"):
         assert f"\n## {title}\n" in page

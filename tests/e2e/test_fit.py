@@ -10,16 +10,18 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from trainings import SMALL, people_store, small_run
+from trainings import FRAMES, SMALL, people_store, small_run
 from window_stores import write_recording, write_steady
 
 import physkit
 from physkit.cli import main
 from physkit.core.errors import InputError, PhyskitError, WeightsError
 from physkit.data.window_config import AugmentConfig, RandomWindowsConfig, WindowSource
+from physkit.pipelines.training.build import make_network
 from physkit.pipelines.training.config import FitConfig, OptimizerConfig
 from physkit.train.callbacks.state import read_state
 from physkit.train.csv_log import read_csv_log
+from physkit.train.memory import Clips, training_bytes
 from physkit.weights.file import read_weights, sha256
 from physkit.weights.load import load_model
 
@@ -338,3 +340,47 @@ def test_options_that_cannot_work_are_refused_before_training(
 def test_impossible_options_are_refused_at_once(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         small_run(Path("s.zarr"), Path("run"), **changes)
+
+
+def gigabytes(config: FitConfig, **clips: Any) -> float:
+    asked = Clips(**{"batch": 1, "frames": FRAMES, "size": (8, 8), **clips})
+    return training_bytes(make_network(config), asked, precision="fp32") / 1e9
+
+
+def test_too_long_a_clip_is_refused_with_a_setting_that_fits(store: Path, tmp_path: Path) -> None:
+    config = small_run(store, tmp_path / "run", batch_size=4)
+    for memory_gb, suggestion in (
+        (gigabytes(config, batch=2), "take --batch_size 2 --accumulate 2, or"),
+        (gigabytes(config), "take --batch_size 1 --accumulate 4, or"),
+        (gigabytes(config, checkpoint_frames=48), "take --batch_size 1 --checkpoint_frames 48, or"),
+        (0.01, "take a smaller network, or"),
+    ):
+        with pytest.raises(InputError, match=rf"takes about 0\.1 GB, and .* had: {suggestion}"):
+            physkit.fit(dataclasses.replace(config, memory_gb=memory_gb))
+    enough = dataclasses.replace(config, memory_gb=gigabytes(config, batch=4), max_steps=1)
+    assert physkit.fit(enough).notes == ()
+
+
+def test_recomputing_clips_changes_nothing_of_a_run(store: Path, tmp_path: Path) -> None:
+    stored = small_run(store, tmp_path / "stored", max_steps=2)
+    recomputed = small_run(store, tmp_path / "recomputed", max_steps=2, checkpoint_frames=32)
+    for config in (stored, recomputed):
+        physkit.fit(config)
+    assert losses(recomputed) == pytest.approx(losses(stored), rel=1e-4)
+
+
+@pytest.mark.slow
+def test_every_logger_gets_figures_and_pictures(store: Path, tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    config = small_run(
+        store, tmp_path / "run", max_steps=2, plots=1, loggers=["csv", "tensorboard", "wandb"]
+    )
+    physkit.fit(config)
+    events = EventAccumulator(str(tmp_path / "run" / "tensorboard"))
+    events.Reload()
+    figures = {"loss", "lr", "frames_per_s", "peak_rss_mb", "validation_mae_bpm"}
+    assert figures <= set(events.Tags()["scalars"])
+    assert [event.value for event in events.Scalars("loss")] == pytest.approx(losses(config))
+    assert len(events.Tags()["images"]) == 1
+    assert list((tmp_path / "run" / "wandb").glob("offline-run-*/files/media/images/**/*.png"))

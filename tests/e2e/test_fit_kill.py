@@ -123,7 +123,12 @@ def test_two_processes_and_accumulated_batches_have_the_gradient_of_one_batch(
         same = _flat({k: before[k] - v for k, v in weights(other, "last").items()})
         assert (same - gradient).norm() / gradient.norm() < 1e-5
         assert curve(other)[0]["loss"] == pytest.approx(curve(one)[0]["loss"], rel=1e-5)
-        assert curve(other)[1] == pytest.approx(curve(one)[1], rel=1e-3, abs=1e-3)
+        # After such a step the network answers noise, whose SNR the sixth digit of a weight moves.
+        ours, theirs = (
+            {name: value for name, value in curve(run)[1].items() if "snr" not in name}
+            for run in (other, one)
+        )
+        assert ours == pytest.approx(theirs, rel=1e-3, abs=1e-3)
 
 
 def _flat(tensors: dict[str, Tensor]) -> Tensor:

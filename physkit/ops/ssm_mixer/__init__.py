@@ -5,10 +5,10 @@ from physkit.core.registry import Registry
 BACKENDS = Registry(
     "ssm_mixer backend",
     {
-        "reference": "physkit.ops.ssm_mixer.composed:with_reference_scan",
-        "chunked": "physkit.ops.ssm_mixer.composed:with_chunked_scan",
+        "reference": "physkit.ops.ssm_mixer.around_reference:ssm_mixer",
+        "chunked": "physkit.ops.ssm_mixer.around_chunked:ssm_mixer",
         "native": "physkit.ops.ssm_mixer.native:ssm_mixer",
-        "triton": "physkit.ops.ssm_mixer.composed:with_triton_scan",
+        "triton": "physkit.ops.ssm_mixer.around_triton:ssm_mixer",
     },
     extras={"triton": "triton"},
 )

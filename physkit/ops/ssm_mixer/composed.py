@@ -1,4 +1,7 @@
-"""The Mamba-2 block between its projections, in torch, around any form of the scan."""
+"""The Mamba-2 block between its projections, in torch, around any form of the scan.
+
+Each `around_*.py` imports its scan when it is imported itself: `torch.compile` sees no import then.
+"""
 
 from collections.abc import Callable
 
@@ -8,14 +11,12 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from physkit.ops.ssm_scan import BACKENDS as SCANS
-
 CONV_WIDTH = 4
 MAX_STEP = 6.0
 NORM_EPS = 9.999999747378752e-06  # 1e-5 as float32 holds it, so that every precision has the same
 
 
-def _composed(
+def composed(
     scan: Callable[..., tuple[Tensor, Tensor, Tensor]],
     u: Float[Tensor, "b t k"],
     span: Float[Tensor, "b t"],
@@ -52,18 +53,3 @@ def _composed(
     parts = torch.stack([y[..., 0, :] + x * skip[::2, None], y[..., 1, :]], dim=-2)
     y = F.rms_norm(parts.flatten(-3) * F.relu6(gate), norm_weight.shape, norm_weight, NORM_EPS)
     return y, rows[:, -CONV_WIDTH:].clone(), real, imag
-
-
-def with_reference_scan(*inputs: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Around the scan's definition, a loop over time."""
-    return _composed(SCANS["reference"], *inputs)
-
-
-def with_chunked_scan(*inputs: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Around the scan as matrix products."""
-    return _composed(SCANS["chunked"], *inputs)
-
-
-def with_triton_scan(*inputs: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Around the scan as a Triton kernel."""
-    return _composed(SCANS["triton"], *inputs)

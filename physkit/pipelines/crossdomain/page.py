@@ -207,23 +207,40 @@ Breakdowns = dict[str, list[Mapping[str, Any] | None]]
 
 
 def _breakdowns(cells: Sequence[Figures | None]) -> Breakdowns:
+    """Those that group people: the error of each is drawn elsewhere."""
     told = [{b["condition"]: b for b in cell.conditions} if cell else {} for cell in cells]
     names = dict.fromkeys(name for by_name in told for name in by_name)
-    return {name: [by_name.get(name) for by_name in told] for name in names}
+    found = {name: [by_name.get(name) for by_name in told] for name in names}
+    return {name: rows for name, rows in found.items() if any(map(_is_shared, rows))}
+
+
+def _is_shared(breakdown: Mapping[str, Any] | None) -> bool:
+    groups = breakdown["groups"] if breakdown else ()
+    return any(group["n_subjects"] > 1 for group in groups)
 
 
 def _breakdown(name: str, told: list[Mapping[str, Any] | None], rows: Sequence[str]) -> str:
     by_group = [{g["group"]: g for g in one["groups"]} if one else {} for one in told]
-    groups = dict.fromkeys(group for groups in by_group for group in groups)
+    # rows that saw fewer people know fewer groups, in the same order
+    longest_first = sorted(by_group, key=len, reverse=True)
+    groups = dict.fromkeys(group for groups in longest_first for group in groups)
     head = "".join(f"<th>{escape(text)}</th>" for text in (name, "people", *rows))
     lines = [f"<tr>{head}</tr>"]
     for group in groups:
         n_people = max(groups[group]["n_subjects"] for groups in by_group if group in groups)
         drawn = "".join(_group(groups.get(group)) for groups in by_group)
-        lines.append(f"<tr><td>{escape(group)}</td><td>{n_people}</td>{drawn}</tr>")
+        lines.append(f"<tr><td>{escape(_short(group))}</td><td>{n_people}</td>{drawn}</tr>")
     gaps = "".join(f"<td>{_told(one and one['gap_bpm'])}</td>" for one in told)
     lines.append(f"<tr><td>gap, worst to best</td><td></td>{gaps}</tr>")
     return f'<table class="heat">{"".join(lines)}</table>'
+
+
+def _short(group: str) -> str:
+    """A fraction with as many digits as tell something."""
+    try:
+        return f"{float(group):.3g}" if "." in group else group
+    except ValueError:
+        return group
 
 
 def _group(group: Mapping[str, Any] | None) -> str:

@@ -1,0 +1,11 @@
+"""The Mamba-2 block between its projections around the scan as matrix products."""
+
+from torch import Tensor
+
+from physkit.ops.ssm_mixer.composed import composed
+from physkit.ops.ssm_scan.chunked import ssm_scan
+
+
+def ssm_mixer(*inputs: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Output (b t d2), and the rows and the complex state after the last frame; see composed.py."""
+    return composed(ssm_scan, *inputs)
