@@ -19,7 +19,7 @@ SMALL = {
     "n_blocks": 1,
 }
 """Fields of the smallest FacePhys."""
-DEADLINE_S = 120.0
+DEADLINE_S = 300.0
 FRAMES = 96
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(

@@ -43,6 +43,17 @@ def make_loggers(names: Sequence[str], place: LogPlace) -> list[Logger]:
     return [LOGGERS[name](place) for name in names]
 
 
+def close_loggers(loggers: Sequence[Logger]) -> None:
+    """End what they have open: W&B would go on with the same run in the next training."""
+    from lightning.pytorch.loggers import WandbLogger
+
+    if any(isinstance(logger, WandbLogger) for logger in loggers):
+        import wandb as package
+
+        if package.run is not None:
+            package.finish()
+
+
 def csv(place: LogPlace) -> Logger:
     """metrics.csv in the run's folder."""
     return CsvLog(place.folder / "metrics.csv", COLUMNS, after_step=place.after_step)
@@ -69,6 +80,8 @@ def wandb(place: LogPlace) -> Logger:
     from lightning.pytorch.loggers import WandbLogger
 
     try:
+        from wandb import Settings
+
         return WandbLogger(
             name=place.folder.name,
             save_dir=place.folder,
@@ -76,6 +89,7 @@ def wandb(place: LogPlace) -> Logger:
             id=place.run,
             resume="allow",
             offline=not place.is_online,
+            settings=Settings(silent=not place.is_online),  # online it tells where to look
         )
     except ModuleNotFoundError as error:
         raise _missing("wandb", error) from error

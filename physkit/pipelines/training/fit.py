@@ -167,6 +167,8 @@ class _Run:
         )
 
     def _train(self) -> None:
+        from physkit.train.loggers import close_loggers
+
         try:
             self.trainer.fit(
                 self.module,
@@ -181,6 +183,8 @@ class _Run:
                 f"{error} (the last good state is kept in {self.state_path}, and the weights of "
                 f"the last validations in {self.keep.best} and {self.keep.last})"
             ) from error
+        finally:
+            close_loggers(self.trainer.loggers)
 
     def _take_up(self, state: dict[str, Any]) -> None:
         """What the result needs of a state, whether or not there is more to train."""

@@ -15,7 +15,7 @@ from physkit.train.budget import Budget, LearningRate
 from physkit.train.callbacks.ema import WeightsAverage
 from physkit.train.callbacks.keep import KeepWeights
 from physkit.train.callbacks.state import WholeFileIO, read_state
-from physkit.train.loggers import LogPlace, make_loggers
+from physkit.train.loggers import LogPlace, close_loggers, make_loggers
 from physkit.train.module import PulseTraining
 from physkit.train.objective import Objective
 from physkit.train.optimizers import constant, make_optimizer
@@ -117,14 +117,15 @@ def test_every_loss_is_weighted() -> None:
 
 @pytest.mark.slow
 def test_loggers_write_where_they_say_and_wandb_sends_nothing(tmp_path: Path) -> None:
-    place = LogPlace(tmp_path, "run1")
-    loggers = make_loggers(["csv", "tensorboard", "wandb"], place)
-    try:
-        for logger in loggers:
-            logger.log_metrics({"loss": 0.5}, step=1)
-    finally:
-        for logger in loggers:
-            logger.finalize("success")
-    assert (tmp_path / "metrics.csv").read_text().splitlines()[1].startswith("1,0.5")
-    assert list((tmp_path / "tensorboard").glob("events.out.tfevents.*"))
-    assert list((tmp_path / "wandb").glob("offline-run-*-run1/*.wandb"))
+    for name in ("first", "second"):  # one process may train many networks
+        folder = tmp_path / name
+        folder.mkdir()
+        loggers = make_loggers(["csv", "tensorboard", "wandb"], LogPlace(folder, name))
+        try:
+            for logger in loggers:
+                logger.log_metrics({"loss": 0.5}, step=1)
+        finally:
+            close_loggers(loggers)
+        assert (folder / "metrics.csv").read_text().splitlines()[1].startswith("1,0.5")
+        assert list((folder / "tensorboard").glob("events.out.tfevents.*"))
+        assert list((folder / "wandb").glob(f"offline-run-*-{name}/*.wandb"))
