@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -216,6 +217,29 @@ def test_an_infinite_loss_names_the_recordings_and_keeps_the_last_good_state(
     state = tmp_path / "run" / "state.ckpt"
     assert f"the last good state is kept in {state}" in str(stopped.value)
     assert read_state(state)["global_step"] == 2
+
+
+def test_an_interrupted_run_ends_at_once_and_goes_on_later(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from physkit.losses import mse as true
+
+    calls = iter(range(100))
+    loss = true.mse
+
+    def stops(prediction: Tensor, label: Tensor, *, fps: Tensor) -> Tensor:
+        if next(calls) == 3:
+            signal.raise_signal(signal.SIGINT)
+        return loss(prediction, label, fps=fps)
+
+    monkeypatch.setattr(true, "mse", stops)
+    config = small_run(store, tmp_path / "run", checkpoint_every=1, resume=True)
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        physkit.fit(config)
+    assert signal.getsignal(signal.SIGINT) is handler
+    assert read_state(tmp_path / "run" / "state.ckpt")["global_step"] == 3
+    assert physkit.fit(config).n_steps == 4
 
 
 def test_an_infinite_gradient_or_weight_is_named_too(store: Path, tmp_path: Path) -> None:

@@ -179,10 +179,10 @@ class _Run:
         except PhyskitError as error:
             if not self.state_path.exists():
                 raise
-            raise type(error)(
-                f"{error} (the last good state is kept in {self.state_path}, and the weights of "
-                f"the last validations in {self.keep.best} and {self.keep.last})"
-            ) from error
+            kept = f"the last good state is kept in {self.state_path}"
+            if self.keep.best.exists():
+                kept += f", and weights in {self.keep.best} and {self.keep.last}"
+            raise type(error)(f"{error} ({kept})") from error
         finally:
             close_loggers(self.trainer.loggers)
 

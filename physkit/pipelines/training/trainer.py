@@ -1,6 +1,7 @@
 """The Lightning trainer of a run, and what surrounds a fit."""
 
 import logging
+import signal
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -63,13 +64,18 @@ def make_trainer(
 
 @contextmanager
 def interruptible(trainer: Trainer) -> Iterator[None]:
-    """Ctrl-C inside ends as KeyboardInterrupt: Lightning makes an exit of its own of it."""
+    """Ctrl-C inside ends as KeyboardInterrupt, and works afterwards too.
+
+    Lightning makes an exit of its own of it, and lets the process ignore Ctrl-C from then on.
+    """
+    before = signal.getsignal(signal.SIGINT)
     try:
         yield
     except SystemExit as error:
-        if trainer.interrupted:
-            raise KeyboardInterrupt from error
-        raise
+        if not trainer.interrupted:
+            raise
+        signal.signal(signal.SIGINT, before)
+        raise KeyboardInterrupt from error
 
 
 @contextmanager
