@@ -76,14 +76,10 @@ def _check(
     left_out = [*damaged, *unread]
     if not predicted:
         raise InputError(f"{purpose}: no recording could be read; {': '.join(left_out[0])}")
-    write_predictions(predicted, out / "predictions.parquet")
-    result = score(
-        out / "predictions.parquet",
-        protocol=config.protocol,
-        window_s=float("inf") if config.window_s == "inf" else config.window_s,
-        hr=config.hr,
-        out=out,
-    )
+    file = out / "predictions.parquet"
+    write_predictions(predicted, file)
+    window_s = float("inf") if config.window_s == "inf" else config.window_s
+    result = score(file, protocol=config.protocol, window_s=window_s, hr=config.hr, out=out)
     return EvaluateResult(result, config.model, tuple(left_out), out, notes)
 
 
