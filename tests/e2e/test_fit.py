@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from physkit.train.callbacks.state import read_state
 from physkit.train.csv_log import read_csv_log
 from physkit.weights.file import read_weights
 from physkit.weights.load import load_model
+
+Handler = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
@@ -197,8 +200,16 @@ def test_mixed_precision_has_nearly_the_loss_of_full(
     assert {tensor.dtype for tensor in weights.values()} == {torch.float32}
 
 
+@pytest.fixture
+def interrupts() -> Iterator[Handler]:
+    """Ctrl-C as Python has it: who starts the tests in the background has had it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield signal.default_int_handler
+    signal.signal(signal.SIGINT, before)
+
+
 def test_an_interrupted_run_ends_at_once_and_goes_on_later(
-    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, interrupts: Handler
 ) -> None:
     from physkit.losses import mse as true
 
@@ -212,10 +223,9 @@ def test_an_interrupted_run_ends_at_once_and_goes_on_later(
 
     monkeypatch.setattr(true, "mse", stops)
     config = small_run(store, tmp_path / "run", checkpoint_every=1, resume=True)
-    handler = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
         physkit.fit(config)
-    assert signal.getsignal(signal.SIGINT) is handler
+    assert signal.getsignal(signal.SIGINT) is interrupts
     assert read_state(tmp_path / "run" / "state.ckpt")["global_step"] == 3
     assert physkit.fit(config).n_steps == 4
 
