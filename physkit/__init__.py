@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from physkit.pipelines.prepare.run import prepare
     from physkit.pipelines.score import score
     from physkit.pipelines.training.fit import fit
+    from physkit.runtime.session import Session
 
 _LAZY = {
+    "Session": "physkit.runtime.session",
     "audit": "physkit.pipelines.audit.command",
     "crossdomain": "physkit.pipelines.crossdomain.run",
     "evaluate_model": "physkit.pipelines.evaluate",
@@ -30,6 +32,7 @@ _LAZY = {
 }
 
 __all__ = [
+    "Session",
     "audit",
     "crossdomain",
     "evaluate_model",

@@ -1,6 +1,10 @@
 """Conversions between the units that names in physkit carry."""
 
 SECONDS_PER_MINUTE = 60.0
+MAX_GAP_S = 0.5
+"""A face unseen for longer starts anew: its light, its size and its pulse have moved on."""
+NOMINAL_DT_S = 1 / 30
+"""Duration of a lone frame, of which no neighbour tells."""
 
 
 def bpm_from_hz(frequency_hz: float) -> float:

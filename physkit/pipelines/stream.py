@@ -8,13 +8,9 @@ import torch
 from torch import Tensor
 
 from physkit.core.types import Pulse
+from physkit.core.units import MAX_GAP_S, NOMINAL_DT_S
 from physkit.nn.streaming import PulseModel
 from physkit.pipelines.crops import TimedCrop
-
-MAX_GAP_S = 0.5
-"""A face unseen for longer starts anew: its light, its size and its pulse have moved on."""
-NOMINAL_DT_S = 1 / 30
-"""Duration of a lone frame, of which no neighbour tells."""
 
 
 class PulseStream:

@@ -1,0 +1,196 @@
+"""One small class over every deployed FacePhys, whatever runs it.
+
+Imports nothing but NumPy before a file is opened, and then only what runs that file.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from physkit.core.artifact import ArtifactCard
+from physkit.core.errors import InputError
+from physkit.core.tensor_file import read_arrays, write_arrays
+from physkit.core.units import MAX_GAP_S, NOMINAL_DT_S
+from physkit.runtime.engines import BY_SUFFIX, ENGINES
+from physkit.runtime.engines.base import Engine, as_engine, as_file
+
+LONGEST_DT_S = 1.0
+"""No frame lasts longer: after such a gap a stream begins anew."""
+FIXED_TOLERANCE = 0.02
+"""How far a frame's duration may be off, as a share, where an artifact was made for one rate."""
+
+
+class Session:
+    """A FacePhys that carries one stream from frame to frame.
+
+    artifact: a file of `physkit export` (.onnx, .tflite, .jax), or FacePhys weights (.safetensors,
+      .h5), which torch runs.
+    runtime: a name in `physkit.runtime.engines.ENGINES`; auto goes by the file.
+    threads: CPU threads that the runtime may use.
+    device: torch device of the torch runtimes; on a GPU a step is one CUDA graph.
+
+    Raises InputError or WeightsError for a file that cannot be used, MissingExtraError for a
+    runtime that is not installed.
+    """
+
+    def __init__(
+        self,
+        artifact: str | Path,
+        *,
+        runtime: str = "auto",
+        threads: int = 1,
+        device: str = "cpu",
+    ) -> None:
+        path = Path(artifact)
+        if runtime == "auto":
+            runtime = _runtime_of(path)
+        if threads < 1:
+            raise InputError(f"threads {threads}: must be at least 1")
+        if not path.is_file():
+            raise InputError(f"{path}: no such file; make one by physkit export")
+        self.path, self.runtime = path, runtime
+        self._engine: Engine = ENGINES[runtime](path, threads=threads, device=device)
+        self._last_s: float | None = None
+
+    @property
+    def card(self) -> ArtifactCard:
+        """The contract of the artifact: its input, its states, its weights."""
+        return self._engine.card
+
+    def step(self, frame: np.ndarray, dt_s: float) -> float:
+        """A sample of pulse, unitless, for one face crop.
+
+        frame: (height, width, 3) RGB, uint8, or floating in [0, 1].
+        dt_s: seconds since the frame before; of a stream's first frame, its duration.
+        Raises InputError, and leaves the stream as it was, for any other frame or time.
+        """
+        if self.card.n_frames != 1:
+            raise InputError(
+                f"{self.path}: takes {self.card.n_frames} frames at once; use run, or an artifact "
+                "of the form step"
+            )
+        pulse = self._engine.advance(self._checked(frame)[None], self._checked_dt_s(dt_s))
+        return float(pulse[0])
+
+    def run(self, frames: Iterable[np.ndarray], timestamps_s: Sequence[float]) -> np.ndarray:
+        """Pulse (t,) of face crops at rising times in seconds; goes on where the last run ended.
+
+        A stream's first frame is taken to last as long as its second; after more than MAX_GAP_S
+        without a frame the stream begins anew. Raises InputError before any frame is read for times
+        that do not rise from the last run's end on, or do not fit the artifact's chunks; and at
+        the frame for one that cannot be used, up to where the stream has then gone on.
+        """
+        times_s = np.asarray(timestamps_s, np.float64)
+        dt_s, is_new = self._durations(times_s)
+        n = self.card.n_frames
+        self._check_chunks(is_new)
+        pulses, crops = [], iter(frames)
+        for first in range(0, len(times_s), n):
+            chunk = [self._checked(frame) for frame in islice(crops, n)]
+            if len(chunk) < n:
+                raise InputError(
+                    f"frames: {first + len(chunk)} for {len(times_s)} times; give both"
+                )
+            if is_new[first]:
+                self._engine.set_states(self._engine.initial)
+            pulses.append(self._engine.advance(np.stack(chunk), dt_s[first : first + n]))
+            self._last_s = float(times_s[first + n - 1])
+        return np.concatenate(pulses) if pulses else np.zeros(0, np.float32)
+
+    def reset(self) -> None:
+        """Begins a new stream."""
+        self._engine.set_states(self._engine.initial)
+        self._last_s = None
+
+    def states(self) -> dict[str, np.ndarray]:
+        """A copy of every state, as `card.states` describes them."""
+        return self._engine.states()
+
+    def save_state(self, path: str | Path) -> None:
+        """Writes the moment of the stream, bit by bit, as safetensors."""
+        metadata = {"weights_sha256": self.card.weights_sha256, "model": self.card.model}
+        if self._last_s is not None:
+            metadata["last_s"] = self._last_s.hex()
+        write_arrays(Path(path), as_file(self._engine.states(), self.card), metadata)
+
+    def load_state(self, path: str | Path) -> None:
+        """Goes on from a saved moment, which may come from another runtime of the same weights.
+
+        Raises InputError, and leaves the stream as it was, for a file that does not fit.
+        """
+        file = Path(path)
+        arrays, metadata = read_arrays(file)
+        if metadata.get("weights_sha256") != self.card.weights_sha256:
+            raise InputError(
+                f"{file}: states of other weights than {self.path}; reset, or save anew"
+            )
+        self._engine.set_states(as_engine(arrays, self.card, path=file))
+        self._last_s = float.fromhex(metadata["last_s"]) if "last_s" in metadata else None
+
+    def _checked(self, frame: np.ndarray) -> np.ndarray:
+        """The frame as float32 in [0, 1]."""
+        frame, card = np.asarray(frame), self.card
+        size = (card.height, card.width, 3)
+        if frame.shape != size:
+            raise InputError(f"frame {frame.shape}: the model reads {size} crops; resize the face")
+        if frame.dtype == np.uint8:
+            return frame.astype(np.float32) / 255
+        if not np.issubdtype(frame.dtype, np.floating):
+            raise InputError(f"frame of {frame.dtype}: give uint8, or floating in [0, 1]")
+        frame = frame.astype(np.float32)
+        low, high = float(frame.min()), float(frame.max())
+        if not (low >= 0 and high <= 1):  # NaN is neither
+            raise InputError(f"frame from {low:.4g} to {high:.4g}: {card.pixels} is read; scale it")
+        return frame
+
+    def _checked_dt_s(self, dt_s: float) -> np.ndarray:
+        if not (math.isfinite(dt_s) and 0 < dt_s <= LONGEST_DT_S):
+            raise InputError(
+                f"dt_s {dt_s}: must be above 0 and at most {LONGEST_DT_S} s; reset after a gap"
+            )
+        fixed_s = self.card.fixed_dt_s
+        if fixed_s is not None and not math.isclose(dt_s, fixed_s, rel_tol=FIXED_TOLERANCE):
+            raise InputError(
+                f"dt_s {dt_s}: {self.path} was made for {fixed_s} s a frame; use one of true times"
+            )
+        return np.array([dt_s], np.float32)
+
+    def _durations(self, times_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Duration of each frame, and whether a stream begins with it."""
+        if times_s.ndim != 1 or not np.isfinite(times_s).all():
+            raise InputError("timestamps_s: one finite number a frame is needed")
+        before_s = -math.inf if self._last_s is None else self._last_s
+        dt_s = np.diff(times_s, prepend=before_s)
+        if not (dt_s > 0).all():
+            wrong = int(np.argmin(dt_s > 0))
+            raise InputError(
+                f"timestamps_s[{wrong}] {times_s[wrong]:.4f} s: not after the frame before it; "
+                "give frames in order, each once"
+            )
+        is_new = dt_s > MAX_GAP_S
+        following = np.append(dt_s[1:], NOMINAL_DT_S)
+        following[following > MAX_GAP_S] = NOMINAL_DT_S
+        return np.where(is_new, following, dt_s).astype(np.float32), is_new
+
+    def _check_chunks(self, is_new: np.ndarray) -> None:
+        n = self.card.n_frames
+        other = "or use an artifact of the form step"
+        if len(is_new) % n:
+            raise InputError(f"{len(is_new)} frames: {self.path} takes {n} at once; pad, {other}")
+        if np.delete(is_new, np.s_[::n]).any():
+            raise InputError(
+                f"timestamps_s: more than {MAX_GAP_S} s without a frame inside a chunk of {n} "
+                f"frames; cut there, {other}"
+            )
+
+
+def _runtime_of(path: Path) -> str:
+    if path.suffix not in BY_SUFFIX:
+        known = ", ".join(BY_SUFFIX)
+        raise InputError(
+            f"{path}: no file that a session runs ({known}); make one by physkit export"
+        )
+    return BY_SUFFIX[path.suffix]
