@@ -156,7 +156,7 @@ class PulseResult:
         ]
         if self.live:
             median, p95 = self.live.latency_median_ms, self.live.latency_p95_ms
-            latency = f"{shown(median, 'ms')}, 95 % within {shown(p95, 'ms')}"
+            latency = "-" if median is None else f"{median:.0f} ms, 95 % within {p95:.0f} ms"
             rows += [("latency", latency), ("dropped", f"{self.live.dropped_frames} frames")]
         return [
             *(f"{name:20s}{value}" for name, value in rows),

@@ -17,13 +17,16 @@ from physkit.pipelines.stream import PulseStream, StretchReader
 
 RECENT_FRAMES = 100
 """Answers that a view tells the latency of."""
+EXTRA_EVERY = 4
+"""With every so many frames one more of those that waited is read, where there is never time."""
 
 
 class Measurement:
     """Reads crops frame by frame as they come, and keeps what it read.
 
     One thread runs it; others may look at `recent` and `latency_ms` meanwhile. While a state
-    settles frames wait to be read; then a few are read with each that comes, so that none is late.
+    settles frames wait to be read; then they are read between those that come, so that none of
+    those is late.
     """
 
     def __init__(
@@ -56,13 +59,15 @@ class Measurement:
 
     def run(self, inbox: FreshQueue[TimedCrop]) -> None:
         """Reads all that comes until the queue is over."""
-        is_busy = False
+        is_busy, n_taken = False, 0
         with flushed_denormals():  # counts in its own thread alone
             while not inbox.is_over:
                 frame = inbox.take(wait=not is_busy)
                 if frame is not None:
                     self._take(frame)
-                    self._work()
+                    n_taken += 1
+                    if n_taken % EXTRA_EVERY == 0:
+                        self._work()
                 is_busy = self._work()
             self.pulse = self._stream.finish()
 

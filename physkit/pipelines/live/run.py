@@ -17,6 +17,7 @@ from physkit.media.crops import read_crops
 from physkit.media.frames import CAMERA_PREFIX, CROPS_SUFFIXES, Frame, open_frames
 from physkit.pipelines.crops import TimedCrop, check_crop_size, choose_detector, stored_crops
 from physkit.pipelines.live.draw import Drawing
+from physkit.pipelines.live.interrupt import CtrlC
 from physkit.pipelines.live.measure import Measurement
 from physkit.pipelines.live.queue import Captured, FreshQueue
 from physkit.pipelines.live.source import Pacer, capture
@@ -59,20 +60,18 @@ def read_live(config: PredictConfig, choice: Choice, *, progress: bool) -> Wavef
     stream = chosen_stream(config.view, wanted=progress)
     view = nullcontext(None) if stream is None else terminal_view(stream)
     run = _Run(_open_input(config, choice.size_px), Measurement(choice.reader), config)
-    title = f"{config.input}   {choice.model} ({choice.runtime})"
-    run.start()
-    is_interrupted = False
-    try:
-        with view as show:
-            drawing = Drawing(show, run.measurement, title=title, n_dropped=run.n_dropped)
-            while not run.is_over(wait_s=DRAW_EVERY_S):
-                drawing.draw()
-    except KeyboardInterrupt:
-        is_interrupted = True
-    finally:
-        run.stop()
-    result = run.result()
-    if is_interrupted and not len(result.pulse.samples):
+    title = f"{Path(config.input).name}   {choice.model} ({choice.runtime})"
+    with CtrlC() as ctrl_c:
+        run.start()
+        try:
+            with view as show:
+                drawing = Drawing(show, run.measurement, title=title, n_dropped=run.n_dropped)
+                while not (ctrl_c.is_pressed or run.is_over(wait_s=DRAW_EVERY_S)):
+                    drawing.draw()
+        finally:
+            run.stop()
+        result = run.result()
+    if ctrl_c.is_pressed and not len(result.pulse.samples):
         raise KeyboardInterrupt
     return result
 

@@ -42,8 +42,9 @@ def terminal_view(stream: TextIO) -> Iterator[Show]:
     def show(glance: Glance) -> None:
         columns, rows = _size(stream)
         lines = screen(glance, columns=columns, rows=rows, style=style)
-        # the last line ends without a line break, which would scroll a full screen
-        text = "\r\n".join(line + REST_OF_LINE for line in lines)
+        # Cleared before it is written: after a full line that would clear its last character.
+        # The last line ends without a line break, which would scroll a full screen.
+        text = "\r\n".join(REST_OF_LINE + line for line in lines)
         stream.write(HOME + text + REST_OF_SCREEN)
         stream.flush()
 
