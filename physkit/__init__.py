@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from physkit.pipelines.audit.command import audit
     from physkit.pipelines.crossdomain.run import crossdomain
     from physkit.pipelines.evaluate import evaluate_model
+    from physkit.pipelines.export import export_model
     from physkit.pipelines.load import load
     from physkit.pipelines.predict import predict
     from physkit.pipelines.prepare.run import prepare
@@ -23,6 +24,7 @@ _LAZY = {
     "audit": "physkit.pipelines.audit.command",
     "crossdomain": "physkit.pipelines.crossdomain.run",
     "evaluate_model": "physkit.pipelines.evaluate",
+    "export_model": "physkit.pipelines.export",
     "fit": "physkit.pipelines.training.fit",
     "load": "physkit.pipelines.load",
     "open_store": "physkit.data.store",
@@ -36,6 +38,7 @@ __all__ = [
     "audit",
     "crossdomain",
     "evaluate_model",
+    "export_model",
     "fit",
     "load",
     "open_store",

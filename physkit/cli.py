@@ -107,6 +107,13 @@ COMMANDS = {
         "train on each data set and test on each: a matrix of errors; resumable",
         positional=False,
     ),
+    "export": Command(
+        "physkit.pipelines.export",
+        "ExportConfig",
+        "run",
+        "a FacePhys for phones, servers and web pages, and how exact each file is",
+        positional=False,
+    ),
     "bench step": Command(
         "physkit.pipelines.bench.step",
         "BenchStepConfig",

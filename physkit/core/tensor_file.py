@@ -59,9 +59,7 @@ def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
         body = memoryview(data)[_LENGTH.size + length :]
         return {name: _array(body, entry) for name, entry in header.items()}, metadata
     except (struct.error, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(
-            f"{path}: no readable safetensors file ({error}); make it again"
-        ) from error
+        raise InputError(f"{path}: damaged safetensors ({error}); make it again") from error
 
 
 def _array(body: memoryview, entry: Mapping[str, Any]) -> np.ndarray:

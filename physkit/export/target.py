@@ -69,6 +69,8 @@ class ExportTarget(ABC):
 
     suffix: ClassVar[str]
     """Of the files, with its dot."""
+    precisions: ClassVar[tuple[Precision, ...]] = ("fp32", "int8")
+    """What is made where nobody says otherwise."""
 
     @abstractmethod
     def write(self, net: FacePhys, request: ExportRequest, path: Path) -> ArtifactCard:

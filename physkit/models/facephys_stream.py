@@ -217,7 +217,8 @@ class FacePhysStream(nn.Module):
             self.old_taps = nn.Parameter(torch.cat([ssm.conv_weight[:-1] for ssm in ssms], dim=1))
             self.taps_bias = nn.Parameter(torch.cat([ssm.conv_bias for ssm in ssms])[None])
             first = self.from_canonical(net.init_state(1))
-        self.first_state = {name: x.detach().clone().contiguous() for name, x in first.items()}
+        for name, x in first.items():
+            self.register_buffer(f"first_{name}", x.detach().clone(), persistent=False)
 
     def state_names(self) -> list[str]:
         """Every state's name, in the order of the deployed files."""
@@ -228,7 +229,7 @@ class FacePhysStream(nn.Module):
         """The learned state before the first frame."""
         if batch_size != 1:
             raise ValueError(f"batch_size {batch_size}: a deployed step carries one stream")
-        return {name: x.clone() for name, x in self.first_state.items()}
+        return {name: getattr(self, f"first_{name}").clone() for name in self.state_names()}
 
     def step(
         self, frame: Float[Tensor, "1 h w 3"], state: State, *, dt_s: Float[Tensor, "1"]

@@ -1,7 +1,5 @@
 """What every pipeline that runs a model needs: the model, its input size, its device."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -62,21 +60,6 @@ def square_px(model: str, *, height: int, width: int) -> int:
             "from Python: physkit.load(...)"
         )
     return height
-
-
-@contextmanager
-def flushed_denormals() -> Iterator[None]:
-    """Denormal numbers count as zero inside; as they did before afterwards.
-
-    A state that nothing drives decays into denormal numbers and stays there, and arithmetic on
-    those is a third slower: 10 minutes of video begin at 270 frames/s and end at 200.
-    """
-    before = bool(torch.tensor(1e-40) * 1 == 0)
-    torch.set_flush_denormal(True)
-    try:
-        yield
-    finally:
-        torch.set_flush_denormal(before)
 
 
 def usable_device(name: str) -> torch.device:

@@ -175,9 +175,8 @@ def predict(input: str | Path, **options: Any) -> PulseResult:  # noqa: A002
 
 def run(config: PredictConfig, *, progress: bool = False) -> PulseResult:
     """Do what `physkit predict` does. progress: show a bar on a terminal's standard error."""
-    from physkit.pipelines.inference import flushed_denormals
     from physkit.pipelines.readers import choose_reader
-    from physkit.pipelines.threads import torch_threads
+    from physkit.runtime.torch_cpu import flushed_denormals, torch_threads
     from physkit.signal.reading import read_pulse
 
     if config.plot:

@@ -16,9 +16,9 @@ from physkit.evaluate.predictions import MIN_SAMPLES, PredictedRecording
 from physkit.media.picture import resized
 from physkit.nn.streaming import PulseModel
 from physkit.pipelines.crops import TimedCrop
-from physkit.pipelines.inference import crop_size_px, flushed_denormals, usable_device
+from physkit.pipelines.inference import crop_size_px, usable_device
 from physkit.pipelines.stream import ModelReader, PulseStream
-from physkit.pipelines.threads import torch_threads
+from physkit.runtime.torch_cpu import flushed_denormals, torch_threads
 from physkit.signal.resample import median_fps, sample_at
 
 FRAMES_AT_ONCE = 512

@@ -1,28 +1,45 @@
 """The one-frame step of a network as machine code, without Python inside."""
 
+import hashlib
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Concatenate, TypeVar
+from typing import Any, Concatenate, Generic, Protocol, TypeVar
 
 import torch
+from filelock import FileLock
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch._inductor.exc import InvalidCxxCompiler
+from torch.export import ExportedProgram
 
 from physkit.core.errors import InputError, MissingExtraError
-from physkit.nn.streaming import PulseModel
+from physkit.core.files import cache_folder, whole_file
+from physkit.ops.native.build import processor
 
 StateT = TypeVar("StateT")
 Step = Callable[Concatenate[Tensor, StateT, ...], tuple[Tensor, StateT]]
 """Like `PulseModel.step`: called as step(frame, state, dt_s=dt_s)."""
 
 
-def compile_step(net: PulseModel[StateT], frame: Float[Tensor, "b h w 3"]) -> Step[StateT]:
+class Steps(Protocol, Generic[StateT]):
+    """What can be compiled: any network that answers frame by frame."""
+
+    def init_state(self, batch_size: int = 1) -> StateT:
+        """The state before the first frame."""
+
+    def step(
+        self, frame: Float[Tensor, "b h w 3"], state: StateT, *, dt_s: Float[Tensor, "b"]
+    ) -> tuple[Float[Tensor, "b"], StateT]:
+        """One frame."""
+
+
+def compile_step(net: Steps[StateT], frame: Float[Tensor, "b h w 3"]) -> Step[StateT]:
     """`net.step` compiled ahead of time for frames of exactly the shape and dtype of `frame`.
 
-    Takes about half a minute and a C++ compiler. What comes back is called as `net.step` is and
+    Takes about half a minute and a C++ compiler the first time, and some seconds from then on: what
+    was compiled is kept in the cache folder. What comes back is called as `net.step` is and
     answers the same, without gradients; it holds the weights as they are now. It is exported and
     compiled rather than wrapped by `torch.compile(net.step)`, which works as well but checks
     hundreds of guards and runs its kernels from Python at every frame (docs/benchmarks.md).
@@ -32,26 +49,21 @@ def compile_step(net: PulseModel[StateT], frame: Float[Tensor, "b h w 3"]) -> St
     """
     state = net.init_state(frame.shape[0])
     dt_s = torch.full(frame.shape[:1], 1 / 30, dtype=frame.dtype)  # any: only its shape counts
-    example = tuple(x.detach().contiguous() for x in (frame, dt_s, *_leaves(state)))
+    example = tuple(x.detach().contiguous() for x in (frame, dt_s, *leaves_of(state)))
     expected = [(x.shape, x.dtype) for x in example]
-    with tempfile.TemporaryDirectory() as folder, torch.no_grad(), warnings.catch_warnings():
+    with torch.no_grad():
         exported = torch.export.export(_FlatStep(net, state), example)
-        # torch warns of its own tree_spec class, which nobody here can change
-        warnings.simplefilter("ignore", FutureWarning)
-        try:
-            package = torch._inductor.aoti_compile_and_package(
-                exported, package_path=str(Path(folder, "step.pt2"))
-            )
-        except InvalidCxxCompiler as error:
-            raise MissingExtraError(
-                "compiling a network needs a C++ compiler and none was found: install g++ or clang"
-            ) from error
-        # The loader itself: its wrapper would match the 48 tensors to a tree in Python each frame.
-        loader = torch._inductor.aoti_load_package(package).loader
+    path = cache_folder() / "compiled" / f"step-{_fingerprint(exported)}.pt2"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_suffix(".lock")):
+        if not path.exists():
+            _compile(exported, path)
+    # The loader itself: its wrapper would match the tensors to a tree in Python each frame.
+    loader = torch._inductor.aoti_load_package(str(path)).loader
 
     def step(frame: Tensor, state: StateT, *, dt_s: Tensor) -> tuple[Tensor, StateT]:
         # The machine code reads raw memory: it has no idea of other shapes, types or strides.
-        inputs = [x.contiguous() for x in (frame, dt_s, *_leaves(state))]
+        inputs = [x.contiguous() for x in (frame, dt_s, *leaves_of(state))]
         if [(x.shape, x.dtype) for x in inputs] != expected:
             raise InputError(
                 f"frame {tuple(frame.shape)} {frame.dtype}, or dt_s or the state with it: the step "
@@ -63,25 +75,57 @@ def compile_step(net: PulseModel[StateT], frame: Float[Tensor, "b h w 3"]) -> St
     return step
 
 
+def _compile(exported: ExportedProgram, path: Path) -> None:
+    with (
+        torch.no_grad(),
+        warnings.catch_warnings(),
+        tempfile.TemporaryDirectory() as folder,
+        whole_file(path) as unfinished,
+    ):
+        # torch warns of its own tree_spec class, which nobody here can change
+        warnings.simplefilter("ignore", FutureWarning)
+        package = str(Path(folder, "step.pt2"))
+        try:
+            torch._inductor.aoti_compile_and_package(exported, package_path=package)
+        except InvalidCxxCompiler as error:
+            raise MissingExtraError(
+                "compiling a network needs a C++ compiler and none was found: install g++ or clang"
+            ) from error
+        unfinished.write_bytes(Path(package).read_bytes())
+
+
+def _fingerprint(exported: ExportedProgram) -> str:
+    """Of all that the machine code depends on."""
+    digest = hashlib.sha256()
+    threads = f"{torch.get_num_threads()} threads"  # a number that is compiled in
+    for text in (exported.graph_module.code, torch.__version__, processor(), threads):
+        digest.update(text.encode())
+    tensors = {**exported.state_dict, **exported.constants}
+    for name, x in sorted(tensors.items()):
+        digest.update(f"{name} {x.dtype} {tuple(x.shape)} {x.stride()}".encode())
+        digest.update(x.detach().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
 class _FlatStep(nn.Module):
     """`net.step` with its state as separate arguments: what can be exported."""
 
-    def __init__(self, net: PulseModel[Any], state: Any) -> None:
+    def __init__(self, net: Steps[Any], state: Any) -> None:
         super().__init__()
         self.net = net
         self.state = state  # gives the structure only
 
     def forward(self, frame: Tensor, dt_s: Tensor, *leaves: Tensor) -> tuple[Tensor, ...]:
         pulse, state = self.net.step(frame, _rebuild(self.state, iter(leaves)), dt_s=dt_s)
-        return (pulse, *_leaves(state))
+        return (pulse, *leaves_of(state))
 
 
-def _leaves(state: Any) -> list[Tensor]:
+def leaves_of(state: Any) -> list[Tensor]:
     """The tensors of a state made of dicts, tuples and named tuples, in order."""
     if isinstance(state, Tensor):
         return [state]
     parts = state.values() if isinstance(state, dict) else state
-    return [leaf for part in parts for leaf in _leaves(part)]
+    return [leaf for part in parts for leaf in leaves_of(part)]
 
 
 def _rebuild(like: Any, leaves: Iterator[Tensor]) -> Any:

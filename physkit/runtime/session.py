@@ -69,11 +69,22 @@ class Session:
         """
         if self.card.n_frames != 1:
             raise InputError(
-                f"{self.path}: takes {self.card.n_frames} frames at once; use run, or an artifact "
-                "of the form step"
+                f"{self.path}: takes {self.card.n_frames} frames at once; use advance or run, or "
+                "an artifact of the form step"
             )
         pulse = self._engine.advance(self._checked(frame)[None], self._checked_dt_s(dt_s))
         return float(pulse[0])
+
+    def advance(self, frames: np.ndarray, dt_s: np.ndarray) -> np.ndarray:
+        """Pulse (n,) of as many frames as the artifact takes at once, each as `step` takes it."""
+        n = self.card.n_frames
+        if len(frames) != n or len(dt_s) != n:
+            raise InputError(
+                f"{len(frames)} frames and {len(dt_s)} durations: {self.path} takes {n} at once"
+            )
+        crops = np.stack([self._checked(frame) for frame in frames])
+        durations = np.concatenate([self._checked_dt_s(float(each)) for each in dt_s])
+        return self._engine.advance(crops, durations)
 
     def run(self, frames: Iterable[np.ndarray], timestamps_s: Sequence[float]) -> np.ndarray:
         """Pulse (t,) of face crops at rising times in seconds; goes on where the last run ended.

@@ -8,7 +8,7 @@ import pytest
 from physkit.cli import main
 from physkit.pipelines.demo import DATASETS
 
-WORDS = ("--duration_s", "8", "--subjects", "4", "--seconds", "5", "--steps", "1", "--workers", "1")
+WORDS = ("--subjects", "4", "--seconds", "5", "--steps", "1", "--workers", "1")
 
 
 @pytest.mark.slow

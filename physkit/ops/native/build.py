@@ -89,11 +89,11 @@ def _fingerprint(source: Path, cxx: str) -> str:
     """Of all that the library depends on."""
     version = subprocess.run([cxx, "--version"], capture_output=True, text=True, check=False)
     texts = [path.read_text("utf-8") for path in (source, *sorted(OPS.glob("*/*.h")))]
-    text = "\0".join((*texts, version.stdout, *FLAGS, _processor(), torch.__version__))
+    text = "\0".join((*texts, version.stdout, *FLAGS, processor(), torch.__version__))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _processor() -> str:
+def processor() -> str:
     """Names the instructions of this processor: a home folder may be shared between several."""
     try:
         lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()

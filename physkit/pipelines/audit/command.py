@@ -73,7 +73,7 @@ def audit(path: str | Path, **options: Any) -> "AuditResult":
 
 def run(config: AuditConfig, *, progress: bool = False) -> "AuditResult":
     """Do what `physkit audit` does. progress: show a bar on a terminal's standard error."""
-    from physkit.pipelines.threads import torch_threads
+    from physkit.runtime.torch_cpu import torch_threads
 
     # each recording is worked on by one thread; to be quick, torch is not even imported
     with nullcontext() if config.quick else torch_threads(1):

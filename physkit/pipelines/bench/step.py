@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from physkit.core.errors import InputError
-from physkit.pipelines.threads import torch_threads
+from physkit.runtime.torch_cpu import torch_threads
 
 if TYPE_CHECKING:
     from physkit.models.facephys import FacePhys

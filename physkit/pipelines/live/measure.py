@@ -11,9 +11,9 @@ import numpy as np
 
 from physkit.core.types import Pulse
 from physkit.pipelines.crops import TimedCrop
-from physkit.pipelines.inference import flushed_denormals
 from physkit.pipelines.live.queue import Captured, FreshQueue
 from physkit.pipelines.stream import PulseStream, StretchReader
+from physkit.runtime.torch_cpu import flushed_denormals
 
 RECENT_FRAMES = 100
 """Answers that a view tells the latency of."""

@@ -24,10 +24,9 @@ def fit(config: FitConfig, *, progress: bool = False) -> FitResult:
     infinite; then the last good state and weights are kept.
     """
     from physkit.pipelines.heap import keep_freed_memory
-    from physkit.pipelines.inference import flushed_denormals
-    from physkit.pipelines.threads import torch_threads
     from physkit.pipelines.training.trainer import quiet_lightning
     from physkit.pipelines.workers import n_cores
+    from physkit.runtime.torch_cpu import flushed_denormals, torch_threads
 
     keep_freed_memory()
     threads = config.threads or max(1, n_cores() // config.devices)  # reading takes next to none

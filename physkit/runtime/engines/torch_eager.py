@@ -14,6 +14,7 @@ from physkit.models.facephys import FacePhys
 from physkit.models.facephys_stream import FacePhysStream
 from physkit.nn.streaming import State
 from physkit.runtime.engines.base import Arrays, Engine
+from physkit.runtime.torch_cpu import flushed_denormals, torch_threads
 from physkit.weights.file import sha256
 from physkit.weights.load import load_model
 
@@ -49,7 +50,7 @@ class TorchEngine(Engine):
         self.set_states(self.initial)
 
     def advance(self, frames: np.ndarray, dt_s: np.ndarray) -> np.ndarray:
-        with torch.inference_mode():
+        with torch_threads(self._threads), flushed_denormals(), torch.inference_mode():
             frame, duration_s = (torch.from_numpy(x).to(self._device) for x in (frames, dt_s))
             pulse, self._state = self._step(frame, duration_s, self._state)
             answer: np.ndarray = pulse.cpu().numpy()

@@ -1,0 +1,56 @@
+"""A clip of face crops to try a deployed network on: a file's, or a synthetic person's."""
+
+import tempfile
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+
+from physkit.core.errors import InputError
+from physkit.core.units import MAX_GAP_S, NOMINAL_DT_S
+from physkit.export.target import Calibration
+from physkit.media.crops import read_crops
+from physkit.media.frames import CROPS_SUFFIXES, open_frames
+from physkit.pipelines.crops import check_crop_size, make_tracker, stored_crops, tracked_crops
+from physkit.synth.clip import ClipConfig, synthesise_clip
+
+SYNTHETIC = "synthetic"
+"""Stands for a clip made on the spot."""
+SYNTHETIC_S = 10.0
+
+
+def read_clip(name: str, *, size: int, seed: int = 0, detector: str = "auto") -> Calibration:
+    """Every crop of the face in a video, an image folder or a crops file, and their durations.
+
+    name: the file, or SYNTHETIC. size: side of the crops in pixels. seed: of the synthetic person.
+    Raises InputError for a file that cannot be read or shows no face.
+    """
+    if name == SYNTHETIC:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "face.mp4")
+            synthesise_clip(path, config=ClipConfig(duration_s=SYNTHETIC_S, seed=seed))
+            return read_clip(str(path), size=size, detector=detector)
+    if Path(name).suffix.lower() in CROPS_SUFFIXES:
+        crops = read_crops(name, fps=None)
+        check_crop_size(name, crops, size=size)
+        seen = list(stored_crops(crops, size=size))
+    else:
+        tracker, _ = make_tracker(detector, None)
+        with (
+            open_frames(name, fps=None) as source,
+            closing(tracked_crops(source, tracker, size=size)) as found,
+        ):
+            seen = [item for item in found if item.crop is not None]
+    if len(seen) < 2:
+        raise InputError(f"{name}: {len(seen)} frames with a face; give a clip of one face")
+    frames = np.stack([np.asarray(item.crop) for item in seen])
+    times_s = np.array([item.timestamp_s for item in seen])
+    dt_s = np.diff(times_s, prepend=times_s[0] - NOMINAL_DT_S).clip(max=MAX_GAP_S)
+    scaled = frames.astype(np.float32) / (255 if frames.dtype == np.uint8 else 1)
+    return Calibration(scaled, dt_s.astype(np.float32))
+
+
+def continued(clip: Calibration, n_frames: int) -> Calibration:
+    """The clip over and over, until it has so many frames."""
+    index = np.arange(n_frames) % len(clip.frames)
+    return Calibration(clip.frames[index], clip.dt_s[index])

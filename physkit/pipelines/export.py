@@ -1,0 +1,253 @@
+"""`physkit export`: deployable artifacts of a FacePhys, and the proof that they are the same."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from physkit.core.errors import InputError
+from physkit.core.registry import unknown_name
+
+if TYPE_CHECKING:
+    from physkit.export.parity import Parity, Reference
+    from physkit.export.target import Calibration, ExportRequest
+    from physkit.models.facephys import FacePhys
+    from physkit.runtime.session import Session
+
+PRECISIONS = ("fp32", "fp16", "int8")
+PARITY_FILE = "parity.json"
+
+
+@dataclass(frozen=True)
+class ExportConfig:
+    """Writes a FacePhys for phones, servers and web pages, and checks every file against float64
+    torch."""
+
+    out: str
+    """Folder for the artifacts, their states and parity.json."""
+    weights: str | None = None
+    """FacePhys weights; by default those that predict would use."""
+    targets: list[str] | None = None
+    """onnx, litert, jax; by default all of them."""
+    precisions: list[str] | None = None
+    """fp32, fp16 (weights kept in half precision), int8; by default what each target has of fp32
+    and int8."""
+    chunks: list[int] | None = None
+    """Also artifacts that take so many frames at once, in fp32."""
+    state_dtype: Literal["float32", "float16"] = "float32"
+    """How states are kept between frames; float16 takes half of their 2 MB."""
+    fps: float | None = None
+    """For a camera of one rate: artifacts that take no frame times. By default they do."""
+    calibration: str = "synthetic"
+    """Video or crops file of a face, from which the ranges of int8 are read; synthetic: a person
+    drawn on the spot."""
+    clip: str = "synthetic"
+    """Video or crops file that the artifacts are checked on; synthetic: another drawn person."""
+    frames: int = 1000
+    """Frames of that check; a shorter clip is repeated."""
+
+    def __post_init__(self) -> None:
+        from physkit.export import TARGETS
+
+        for name in self.targets or ():
+            if name not in TARGETS:
+                raise unknown_name("export target", name, TARGETS)
+        for name in self.precisions or ():
+            if name not in PRECISIONS:
+                raise unknown_name("precision", name, PRECISIONS)
+        if min(self.chunks or [2]) < 2:
+            raise InputError(f"--chunks {self.chunks}: a chunk has 2 frames or more")
+        if self.fps is not None and not 1 <= self.fps <= 1000:
+            raise InputError(f"--fps {self.fps}: must be 1 to 1000 frames a second")
+        if self.frames < 2:
+            raise InputError(f"--frames {self.frames}: must be at least 2")
+        if not self.out:
+            raise InputError("--out: empty; give a folder")
+
+
+@dataclass(frozen=True)
+class ExportedFile:
+    """One artifact."""
+
+    path: Path
+    """Where it lies."""
+    size_mb: float
+    """Its size in units of 1,000,000 bytes."""
+    parity: "Parity"
+    """How far it is from the definition."""
+
+
+@dataclass(frozen=True)
+class ExportResult:
+    """What was written, and how exact it is."""
+
+    files: tuple[ExportedFile, ...]
+    """Artifacts, each of them checked."""
+    states: Path
+    """The states before the first frame, which all of them begin with."""
+    report: Path
+    """The figures as JSON."""
+    clip: str
+    """What they were checked on."""
+
+    @property
+    def exit_status(self) -> int:
+        """1 where an artifact breaks a limit."""
+        return int(any(file.parity.failures for file in self.files))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        files = [
+            {"path": str(file.path), "size_mb": file.size_mb, **asdict(file.parity)}
+            for file in self.files
+        ]
+        return {"clip": self.clip, "states": str(self.states), "files": files}
+
+    def lines(self) -> list[str]:
+        """A table, and below it what breaks a limit."""
+        heads = ("MB", 5), ("largest", 9), ("rms", 9), ("correlation", 11), ("heart rate", 10)
+        columns = (*heads, ("off by", 7), ("drift", 8))
+        rows = [" ".join([f"{'artifact':34}", *(f"{head:>{width}}" for head, width in columns)])]
+        for file in self.files:
+            found = file.parity
+            rate, off = (
+                "-" if x is None else f"{x:.2f}"
+                for x in (found.heart_rate_bpm, found.heart_rate_error_bpm)
+            )
+            drift = max(found.state_drift.values())
+            rows.append(
+                f"{file.path.name:34} {file.size_mb:5.2f} {found.max_error:9.2e} "
+                f"{found.rms_error:9.2e} {found.correlation:11.7f} {rate:>10} {off:>7} {drift:8.1e}"
+            )
+        failures = [f"{f.path}: {why}" for f in self.files for why in f.parity.failures]
+        n_frames = self.files[0].parity.n_frames if self.files else 0
+        return [
+            *rows,
+            f"against float64 torch, frame by frame, {n_frames} frames of {self.clip}",
+            *(f"beyond its limit: {failure}" for failure in failures),
+            f"report              {self.report}",
+        ]
+
+
+def export_model(weights: str | Path | None, out: str | Path, **options: Any) -> ExportResult:
+    """Artifacts of `weights` in `out`; options are the other fields of `ExportConfig`.
+
+    Raises PhyskitError where the weights, the folder or an option cannot be used.
+    """
+    return run(ExportConfig(str(out), None if weights is None else str(weights), **options))
+
+
+def run(config: ExportConfig, *, progress: bool = False) -> ExportResult:
+    """Do what `physkit export` does. progress: show a bar on a terminal's standard error."""
+    from tqdm import tqdm
+
+    from physkit.core.files import whole_file
+    from physkit.export import TARGETS
+    from physkit.export.target import write_states
+    from physkit.pipelines.clip import SYNTHETIC, continued, read_clip
+    from physkit.pipelines.inference import crop_size_px
+
+    net, weights_sha256 = _network(config.weights)
+    size = crop_size_px(net)
+    folder = Path(config.out)
+    targets = {name: TARGETS[name]() for name in config.targets or TARGETS}
+    calibration = read_clip(config.calibration, size=size, seed=1)
+    clip = continued(read_clip(config.clip, size=size, seed=2), config.frames)
+    if config.fps is not None:
+        clip.dt_s[:] = 1 / config.fps
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be made ({error}); choose another --out") from error
+    jobs = [
+        (name, target, request)
+        for name, target in targets.items()
+        for request in _requests(config, target.precisions, calibration, weights_sha256)
+    ]
+    states = write_states(folder, net, weights_sha256)
+    paths = []
+    for _, target, request in (bar := tqdm(jobs, unit="file", disable=None if progress else True)):
+        path = folder / request.file_name(target.suffix)
+        bar.set_description(path.name)
+        target.write(net, request, path)
+        paths.append(path)
+    files = tuple(_checked(net, paths, clip))
+    report = folder / PARITY_FILE
+    told = "a synthetic person" if config.clip == SYNTHETIC else config.clip
+    result = ExportResult(files, states, report, told)
+    with whole_file(report) as unfinished:
+        unfinished.write_text(json.dumps(result.to_dict(), indent=1), encoding="utf-8")
+    return result
+
+
+def _network(weights: str | None) -> "tuple[FacePhys, str]":
+    """The network, and the checksum of its weights file."""
+    from physkit.models.facephys import FacePhys
+    from physkit.weights.file import sha256
+    from physkit.weights.load import load_model
+    from physkit.weights.manifest import weights_at_hand
+
+    found = weights_at_hand("facephys")
+    path = Path(weights) if weights is not None else found[1] if found else None
+    net = load_model("facephys", path)
+    assert isinstance(net, FacePhys)
+    assert path is not None  # or there would be no network
+    return net, sha256(path)
+
+
+def _requests(
+    config: ExportConfig,
+    by_default: tuple[str, ...],
+    calibration: "Calibration",
+    weights_sha256: str,
+) -> "Iterator[ExportRequest]":
+    from physkit.export.target import ExportRequest
+
+    common: dict[str, Any] = {
+        "weights_sha256": weights_sha256,
+        "state_dtype": config.state_dtype,
+        "fixed_dt_s": None if config.fps is None else 1 / config.fps,
+        "calibration": calibration,
+    }
+    for precision in config.precisions or by_default:
+        yield ExportRequest(precision=precision, **common)  # type: ignore[arg-type]
+    for n_frames in config.chunks or ():
+        yield ExportRequest(form="chunk", n_frames=n_frames, **common)
+
+
+def _checked(net: "FacePhys", paths: list[Path], clip: "Calibration") -> "Iterator[ExportedFile]":
+    """Every artifact, run by its own runtime over the clip."""
+    from physkit.export.parity import compare, reference
+    from physkit.runtime.session import Session
+
+    n_frames = len(clip.frames)
+    marks = (max(1, n_frames // 10), n_frames)
+    truth = reference(net, clip.frames, clip.dt_s, marks)
+    for path in paths:
+        session = Session(path)
+        answer = _answer(net, session, clip, marks)
+        n_read = len(answer.pulse)
+        parity = compare(
+            session.card, answer, truth.first(n_read), artifact=path.name, runtime=session.runtime
+        )
+        yield ExportedFile(path, path.stat().st_size / 1e6, parity)
+
+
+def _answer(
+    net: "FacePhys", session: "Session", clip: "Calibration", marks: tuple[int, ...]
+) -> "Reference":
+    """What an artifact answers to the clip, in whole calls."""
+    import numpy as np
+
+    from physkit.export.parity import Reference, canonical
+
+    n = session.card.n_frames
+    pulses, states = [], {}
+    for first in range(0, len(clip.frames) - n + 1, n):
+        chunk = slice(first, first + n)
+        pulses.append(session.advance(clip.frames[chunk], clip.dt_s[chunk]))
+        if first + n in marks:
+            states[first + n] = canonical(net, session.states(), session.card.order)
+    pulse = np.concatenate(pulses)
+    return Reference(pulse, states, np.cumsum(clip.dt_s[: len(pulse)], dtype=np.float64))

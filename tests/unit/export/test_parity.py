@@ -1,0 +1,86 @@
+"""The gate lets equal waveforms pass and names what is wrong with others."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from physkit.core.artifact import ArtifactCard, StateSpec
+from physkit.export.parity import Reference, canonical, compare, limits_of, reference
+from physkit.models.facephys import FacePhys, FacePhysConfig
+from physkit.models.facephys_stream import FacePhysStream
+
+SIZE = FacePhysConfig(height=9, width=9, channels=8, n_blocks=2, d_state=6, head_d_state=4)
+TIMES_S = np.arange(600) / 30
+WAVE = np.sin(2 * np.pi * 1.2 * TIMES_S)
+CARD = ArtifactCard(
+    model="facephys",
+    form="step",
+    n_frames=1,
+    precision="int8",
+    height=9,
+    width=9,
+    pixels="RGB in [0, 1]",
+    fixed_dt_s=None,
+    order="hwc",
+    states=(StateSpec("rows", (3, 4), "float32"),),
+    states_file="s",
+    weights_sha256="0",
+    physkit="0",
+)
+
+
+def told(pulse: np.ndarray, precision: str = "int8") -> tuple[str, ...]:
+    truth, answer = Reference(WAVE, {}, TIMES_S), Reference(pulse, {}, TIMES_S)
+    card = dataclasses.replace(CARD, precision=precision)
+    return compare(card, answer, truth, artifact="a", runtime="b").failures
+
+
+def test_the_same_waveform_passes() -> None:
+    assert told(WAVE) == told(WAVE, "fp32") == told(WAVE + 1e-4, "fp32") == ()
+
+
+def test_what_breaks_a_limit_is_named() -> None:
+    noise = np.random.default_rng(0).standard_normal(600)
+    assert "is 0.00" in told(WAVE + 1e-3 * (TIMES_S > 3), "fp32")[0]
+    assert "correlation" in told(WAVE + 0.1 * noise)[0]
+    other = np.sin(2 * np.pi * 1.21 * TIMES_S)
+    assert any("heart rate" in failure for failure in told(other))
+    assert told(np.where(TIMES_S > 3, np.nan, WAVE)) == ("it answers NaN or infinity",)
+
+
+def test_states_in_half_precision_loosen_the_limits_to_what_they_can_keep() -> None:
+    half = dataclasses.replace(CARD, states=(StateSpec("rows", (3, 4), "float16"),))
+    assert limits_of(half).correlation == 0.999
+    assert limits_of(CARD).correlation == 0.9995
+    assert limits_of(dataclasses.replace(half, precision="fp32")).max_error is None
+
+
+@pytest.mark.parametrize("order", ["hwc", "chw"])
+def test_states_are_compared_whatever_form_they_are_kept_in(order: str) -> None:
+    torch.manual_seed(0)
+    net = FacePhys(SIZE).eval()
+    rng = np.random.default_rng(0)
+    frames = rng.random((20, 9, 9, 3), dtype=np.float32)
+    dt_s = np.full(20, 1 / 30, np.float32)
+    truth = reference(net, frames, dt_s, (10, 20))
+    stream, pulses, states = FacePhysStream(net, order=order), [], {}
+    state = stream.init_state()
+    with torch.no_grad():
+        for t, frame in enumerate(frames, start=1):
+            pulse, state = stream.step(
+                torch.from_numpy(frame)[None], state, dt_s=torch.full((1,), 1 / 30)
+            )
+            pulses.append(float(pulse))
+            if t in (10, 20):
+                kept = {name: x.numpy() for name, x in state.items()}
+                states[t] = canonical(net, kept, order)
+    answer = Reference(np.array(pulses), states, truth.timestamps_s)
+    found = compare(CARD, answer, truth, artifact="a", runtime="torch")
+    assert found.max_error < 1e-5
+    assert set(found.state_drift) == {10, 20}
+    assert max(found.state_drift.values()) < 1e-5
+    states[20].convs[0].norm.mean.mul_(1.01)
+    broken = compare(CARD, answer, truth, artifact="a", runtime="torch")
+    assert broken.state_drift[20] > 1e-3
