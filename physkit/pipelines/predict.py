@@ -45,9 +45,9 @@ class PredictConfig:
     view: str = "auto"
     """Live view of waveform, heart rate, signal quality and latency: terminal (on standard error)
     or none; auto: terminal where there is one."""
-    late_s: float = 0.3
+    late_s: float = 0.15
     """Live: once a frame waits that was taken longer ago, in seconds, all but the newest waiting
-    are dropped."""
+    are dropped. More makes fewer but longer gaps, and a pulse suffers more from those."""
     detector: str = "auto"
     """haar or blazeface; auto: blazeface where its model file is at hand, else haar."""
     detector_weights: str | None = None

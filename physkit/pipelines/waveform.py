@@ -12,7 +12,8 @@ class LiveFigures:
     latency_median_ms: float | None
     """From the moment a frame was taken to its pulse sample; None where none was answered live."""
     latency_p95_ms: float | None
-    """Of 95 in 100 frames, at most. Frames that settle a state, or wait for it, are left out."""
+    """Of 95 in 100 frames, at most. Frames that settle a state, or wait for that, are left out
+    unless all do."""
     dropped_frames: int
     """Frames that were late, and so were never read."""
 

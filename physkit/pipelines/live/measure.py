@@ -17,7 +17,7 @@ from physkit.runtime.torch_cpu import flushed_denormals
 
 RECENT_FRAMES = 100
 """Answers that a view tells the latency of."""
-EXTRA_EVERY = 4
+EXTRA_EVERY = 2
 """With every so many frames one more of those that waited is read, where there is never time."""
 
 
@@ -37,9 +37,9 @@ class Measurement:
         """Whether pulse comes while frames do."""
         self._clock = clock
         self._lock = threading.Lock()
-        self._captured_s: deque[float] = deque()
+        self._owed: deque[tuple[float, bool]] = deque()
         self._n_answered = 0
-        self._latencies_s = array("f")
+        self._live_s, self._waited_s = array("f"), array("f")
         self.first_s = math.nan
         """Time of the first frame in seconds; NaN before it."""
         self.is_face_seen = False
@@ -77,8 +77,12 @@ class Measurement:
             return self._stream.recent(window_s)
 
     def latency_ms(self, *, n_last: int = 0) -> tuple[float | None, float | None]:
-        """Median and 95th percentile of the last answers, or (0) of all; None without any."""
-        latencies_s = np.array(self._latencies_s[-n_last:])
+        """Median and 95th percentile of the last answers, or (0) of all; None without any.
+
+        Frames that came before those that settled the state were read do not count, unless there
+        are no others: a slow machine may never catch up.
+        """
+        latencies_s = np.array((self._live_s or self._waited_s)[-n_last:])
         if len(latencies_s) == 0:
             return None, None
         median_s, p95_s = np.percentile(latencies_s, [50, 95])
@@ -91,8 +95,7 @@ class Measurement:
         self.first_s = frame.item.timestamp_s if math.isnan(self.first_s) else self.first_s
         self._count()  # another stretch ended, perhaps
         if frame.item.crop is not None:
-            is_live = self._stream.is_up_to_date
-            self._captured_s.append(frame.captured_s if is_live else math.nan)
+            self._owed.append((frame.captured_s, self._stream.is_up_to_date))
 
     def _work(self) -> bool:
         is_done = self._stream.work()
@@ -104,6 +107,5 @@ class Measurement:
         now_s = self._clock()
         while self._n_answered < self._stream.n_answered:
             self._n_answered += 1
-            captured_s = self._captured_s.popleft()
-            if not math.isnan(captured_s):
-                self._latencies_s.append(now_s - captured_s)
+            captured_s, is_live = self._owed.popleft()
+            (self._live_s if is_live else self._waited_s).append(now_s - captured_s)

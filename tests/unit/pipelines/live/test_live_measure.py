@@ -2,6 +2,7 @@
 
 import math
 import threading
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -13,9 +14,16 @@ from physkit.pipelines.live.measure import Measurement
 from physkit.pipelines.live.queue import Captured, FreshQueue
 from physkit.pipelines.live.stages import Stages
 from physkit.pipelines.stream import ModelReader, PulseStream, StretchReader
+from physkit.runtime.torch_cpu import torch_threads
 
 CPU = torch.device("cpu")
 SIZE = 8
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    with torch_threads(1):  # two wait for each other at every one of these small operators
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -36,12 +44,14 @@ def crops(*, gap_s: float = 0.0, n: int = 90) -> list[TimedCrop]:
     return items
 
 
-def measured(reader: StretchReader, items: list[TimedCrop]) -> Measurement:
+def measured(
+    reader: StretchReader, items: list[TimedCrop], *, clock: Callable[[], float] = lambda: 0.25
+) -> Measurement:
     inbox = FreshQueue[TimedCrop](capacity=1000, late_s=math.inf)
     for item in items:
         inbox.put(Captured(item, 0.0))
     inbox.close()
-    measurement = Measurement(reader, clock=lambda: 0.25)
+    measurement = Measurement(reader, clock=clock)
     measurement.run(inbox)
     return measurement
 
@@ -94,8 +104,11 @@ def test_a_settling_state_is_made_up_for_bit_by_bit() -> None:
 
 
 def test_latency_is_of_frames_that_are_answered_when_they_come() -> None:
-    settling = measured(CountingReader(warmup_s=100.0), crops())
-    assert settling.latency_ms() == (None, None)
+    never_settled = measured(CountingReader(warmup_s=100.0), crops())
+    assert never_settled.latency_ms() == (None, None)
+    clock = iter(np.arange(10_000) / 30)  # a reading takes longer than a frame lasts
+    slow = measured(CountingReader(warmup_s=1.0), crops(), clock=lambda: float(next(clock)))
+    assert slow.latency_ms()[0] > 1e3  # type: ignore[operator]
     live = measured(CountingReader(warmup_s=0.0), crops())
     assert live.latency_ms() == pytest.approx((250.0, 250.0))
     assert live.latency_ms(n_last=5) == pytest.approx((250.0, 250.0))
