@@ -1,4 +1,4 @@
-"""Layers that torch brings and that flax calls otherwise, under torch's names; and their loading."""
+"""Layers that torch has and flax calls otherwise, under torch's names; and their loading."""
 
 from collections.abc import Mapping
 
@@ -57,7 +57,9 @@ def load_arrays(module: nnx.Module, arrays: Mapping[str, np.ndarray], *, path: s
     own = {".".join(map(str, name)): x for name, x in nnx.to_flat_state(nnx.state(module))}
     other = sorted(own.keys() ^ arrays.keys())
     if other:
-        raise WeightsError(f"{path}: weights of another model ({other[0]}); give a FacePhys of this size")
+        raise WeightsError(
+            f"{path}: weights of another model ('{other[0]}'); give a FacePhys of this size"
+        )
     for name, parameter in own.items():
         array = np.asarray(arrays[name])
         array = array.transpose(2, 3, 1, 0) if _is_kernel(name, array) else array

@@ -49,7 +49,9 @@ class TemporalNorm(nnx.Module):
     ) -> tuple[Float[Array, "b t h w c"], TemporalNormState]:
         """A clip."""
 
-        def step(before: TemporalNormState, now: tuple[Array, Array]) -> tuple[TemporalNormState, Array]:
+        def step(
+            before: TemporalNormState, now: tuple[Array, Array]
+        ) -> tuple[TemporalNormState, Array]:
             y, after = self.step(*now, before)
             return after, y
 
