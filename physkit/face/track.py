@@ -3,11 +3,15 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from physkit.face.box import Box, box_at, shift
+from physkit.face.box import Box, shift
 from physkit.face.cuts import CutFinder
-from physkit.face.detect.base import Detection, FaceDetector
+from physkit.face.detect.base import Detection, FaceBoxRule, FaceDetector
+from physkit.face.leash import Leash
 from physkit.face.search import GATE, FaceSearch
 from physkit.media.frames import Frame
+
+CUT_LEVEL = 25.0
+MIN_VISIBLE = 0.5
 
 
 @dataclass(frozen=True)
@@ -18,15 +22,15 @@ class TrackerConfig:
     """Longest time in seconds between detections."""
     max_lookahead_frames: int = 16
     """Longest run of frames that are held back until the next detection."""
-    position_band: float = 0.08
+    position_band: float = Leash.position_band
     """Face widths by which a detection may lie off before the box moves."""
-    size_band: float = 0.10
+    size_band: float = Leash.size_band
     """Share by which a detection may differ in size before the box grows or shrinks."""
     max_step: float = 0.15
     """Face widths between two detections beyond which the frames between are looked at too."""
-    cut_level: float = 25.0
+    cut_level: float = CUT_LEVEL
     """Sudden mean change from one frame to the next, in grey levels of 255, that is a cut."""
-    min_visible: float = 0.5
+    min_visible: float = MIN_VISIBLE
     """Share of the face box that must lie in the picture; the rest is cut off."""
 
 
@@ -42,6 +46,17 @@ class TrackedFrame:
     """Confidence of the detection, interpolated between detections; 0 without a face."""
     segment: int | None
     """Number of the unbroken stretch of one face, from 0; None without a face."""
+
+
+def visible_face(frame: Frame, box: Box, rule: FaceBoxRule, min_visible: float) -> Box | None:
+    """What of the face shows in the picture; None where less than `min_visible` of it does.
+
+    box: the detector's. rule: from the detector's boxes to face boxes.
+    """
+    face_box = rule.apply(box)
+    visible = face_box.clipped(frame.picture.height, frame.picture.width)
+    is_shown = visible is not None and visible.area >= min_visible * face_box.area
+    return visible if is_shown else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +88,7 @@ class FaceTracker:
         self._face_box = detector.face_box
         self._search = FaceSearch(detector)
         self._cuts = CutFinder(self.config.cut_level)
+        self._leash = Leash(self.config.position_band, self.config.size_band)
         self._pending: list[Frame] = []
         self._last_look: _Look | None = None
         self._held: Box | None = None
@@ -141,7 +157,7 @@ class FaceTracker:
             self._segment += 1
             self._held = look.face.box
         else:
-            self._held = _leash(self._held, look.face.box, self.config)
+            self._held = self._leash.pull(self._held, look.face.box)
 
     def _tracked(
         self, frame: Frame, before: _Look | None, held_before: Box | None, look: _Look
@@ -155,19 +171,7 @@ class FaceTracker:
             passed_s = frame.timestamp_s - before.timestamp_s
             box = held_before.between(box, passed_s / (look.timestamp_s - before.timestamp_s))
             confidence = min(confidence, before.face.confidence)
-        face_box = self._face_box.apply(box)
-        visible = face_box.clipped(frame.picture.height, frame.picture.width)
-        if visible is None or visible.area < self.config.min_visible * face_box.area:
+        visible = visible_face(frame, box, self._face_box, self.config.min_visible)
+        if visible is None:
             return nothing
         return TrackedFrame(frame, visible, confidence, self._segment)
-
-
-def _leash(held: Box, seen: Box, config: TrackerConfig) -> Box:
-    """The box nearest to the held one from which the seen one is within the dead bands."""
-    slack = config.position_band * held.width
-    centre_x = min(max(held.centre_x, seen.centre_x - slack), seen.centre_x + slack)
-    centre_y = min(max(held.centre_y, seen.centre_y - slack), seen.centre_y + slack)
-    low, high = 1 / (1 + config.size_band), 1 + config.size_band
-    width = min(max(held.width, seen.width * low), seen.width * high)
-    height = min(max(held.height, seen.height * low), seen.height * high)
-    return box_at(centre_x, centre_y, width, height)

@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 
 from physkit.core.errors import InputError
-from physkit.media.frames import CAMERA_PREFIX, Frame, FrameSource
+from physkit.media.frames import CAMERA_PREFIX, CameraLostError, Frame, FrameSource
 from physkit.media.picture import PixelPicture
 
 
@@ -18,7 +18,8 @@ class Camera(FrameSource):
 
     Times are those of the system's monotonic clock at which each frame arrived.
 
-    Raises InputError when there is no such camera, and while iterating when it stops delivering.
+    Raises InputError when there is no such camera or it delivers nothing, and CameraLostError while
+    iterating when it stops delivering.
     """
 
     def __init__(self, name: str) -> None:
@@ -49,7 +50,14 @@ class Camera(FrameSource):
             now_s = time.monotonic()
             is_read, bgr = self._capture.retrieve() if is_grabbed else (False, None)
             if not is_read or bgr is None:
-                raise InputError(f"{self.name}: the camera stopped delivering; reconnect it")
+                if start_s is None:
+                    raise InputError(
+                        f"{self.name}: the camera delivers no picture; close the program that "
+                        "uses it, or reconnect it"
+                    )
+                raise CameraLostError(
+                    f"{self.name}: the camera stopped delivering after {last_s:.2f} s; reconnect it"
+                )
             start_s = now_s if start_s is None else start_s
             if now_s - start_s > last_s:
                 last_s = now_s - start_s

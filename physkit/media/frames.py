@@ -17,6 +17,10 @@ CAMERA_PREFIX = "camera:"
 CROPS_SUFFIXES = frozenset({".npy", ".npz"})
 
 
+class CameraLostError(InputError):
+    """A camera that delivered frames and does not any more."""
+
+
 class Frame:
     """One picture and the moment it was shown.
 

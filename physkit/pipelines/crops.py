@@ -46,9 +46,15 @@ def make_tracker(detector: str, weights: str | None) -> tuple[FaceTracker, str]:
     "auto": blazeface where its model file is given or was pulled, else haar, which needs none.
     weights: the detector's model file. Raises WeightsError where one is needed and none is there.
     """
+    found, name = choose_detector(detector, weights)
+    return FaceTracker(found), name
+
+
+def choose_detector(detector: str, weights: str | None) -> tuple[FaceDetector, str]:
+    """The detector called `detector` and its name; see `make_tracker`."""
     if detector == "auto":
         detector = "blazeface" if weights or _pulled_blazeface() else "haar"
-    return FaceTracker(make_detector(detector, detector_file(detector, weights))), detector
+    return make_detector(detector, detector_file(detector, weights)), detector
 
 
 def detector_file(detector: str, weights: str | None) -> Path | None:

@@ -17,7 +17,13 @@ CROP_SIZE_PX = 36
 def choose_model(
     name: str, weights_file: str | None
 ) -> tuple[str, PulseModel[Any], tuple[str, ...]]:
-    """Name and model, and what to tell the user of a choice made for them.
+    """Name and model, and what to tell the user of a choice made for them; see `choose_weights`."""
+    name, weights, notes = choose_weights(name, weights_file)
+    return name, load_model(name, weights), notes
+
+
+def choose_weights(name: str, weights_file: str | None) -> tuple[str, Path | None, tuple[str, ...]]:
+    """Name of a model, its weights, and what to tell the user of a choice made for them.
 
     name: "auto" is the model that the weights belong to, else facephys.
     weights_file: None is the weights at hand: those that were pulled, else those of our own.
@@ -26,29 +32,34 @@ def choose_model(
     if weights_file:
         weights = Path(weights_file)
         name = read_any_weights(weights)[0].model if name == "auto" else name
-        return name, load_model(name, weights), ()
+        return name, weights, ()
     name = "facephys" if name == "auto" else name
     found = weights_at_hand(name)
     if found is None:
-        return name, load_model(name, None), ()
+        return name, None, ()
     weights_name, weights = found
     notes: tuple[str, ...] = ()
     if known_weights()[weights_name].url is None:
         released = f"the released ones: physkit weights pull {name}"
         notes = (f"weights {weights_name}: our own, of synthetic people only; {released}",)
-    return name, load_model(name, weights), notes
+    return name, weights, notes
 
 
 def crop_size_px(model: PulseModel[Any]) -> int:
     """Side of the square crops that the model reads."""
     config = getattr(model, "config", None)
     width, height = (getattr(config, side, CROP_SIZE_PX) for side in ("width", "height"))
+    return square_px(type(model).__name__, height=int(height), width=int(width))
+
+
+def square_px(model: str, *, height: int, width: int) -> int:
+    """Side of a model's crops. Raises InputError where they are no squares."""
     if height != width:
         raise InputError(
-            f"this {type(model).__name__} reads {width}x{height} pixels, and faces are cut as "
-            "squares; use it from Python: physkit.load(...)"
+            f"this {model} reads {width}x{height} pixels, and faces are cut as squares; use it "
+            "from Python: physkit.load(...)"
         )
-    return int(height)
+    return height
 
 
 def usable_device(name: str) -> torch.device:

@@ -17,7 +17,7 @@ from physkit.media.picture import resized
 from physkit.nn.streaming import PulseModel
 from physkit.pipelines.crops import TimedCrop
 from physkit.pipelines.inference import crop_size_px, usable_device
-from physkit.pipelines.stream import PulseStream
+from physkit.pipelines.stream import ModelReader, PulseStream
 from physkit.runtime.torch_cpu import flushed_denormals, torch_threads
 from physkit.signal.resample import median_fps, sample_at
 
@@ -99,7 +99,7 @@ def predict_recording(
     out; the true times of the others stand beside them.
     Raises InputError where too little is left, or where crops are smaller than the model reads.
     """
-    stream = PulseStream(model, chunk_frames=chunk_frames, device=device)
+    stream = PulseStream(ModelReader(model, device), chunk_frames=chunk_frames)
     for item in recording_crops(recording, size=crop_size_px(model)):
         stream.push(item)
     pulse = stream.finish()

@@ -12,7 +12,7 @@ from physkit.face.crop import crop_tracked
 from physkit.face.detect import DETECTORS
 from physkit.face.track import FaceTracker
 from physkit.pipelines.crops import TimedCrop
-from physkit.pipelines.stream import PulseStream
+from physkit.pipelines.stream import ModelReader, PulseStream
 from physkit.runtime.torch_cpu import flushed_denormals
 from physkit.signal.reading import read_pulse
 from physkit.synth.plan import Plan, plan_recording
@@ -57,7 +57,7 @@ def test_the_released_network_reads_clean_synthetic_people(released_weights: Pat
     errors_bpm = []
     for subject in PEOPLE:
         synthesis = clean(subject, seconds=SECONDS).synthesis()
-        stream = PulseStream(model, chunk_frames=64, device=torch.device("cpu"))
+        stream = PulseStream(ModelReader(model, torch.device("cpu")), chunk_frames=64)
         with flushed_denormals():
             for seen in FaceTracker(DETECTORS["haar"]()).track(synthesis.frames()):
                 crop = crop_tracked(seen)

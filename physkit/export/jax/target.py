@@ -31,6 +31,7 @@ class JaxTarget(ExportTarget):
     """
 
     suffix = ".jax"
+    precisions = ("fp32",)
 
     def write(self, net: FacePhys, request: ExportRequest, path: Path) -> ArtifactCard:
         if request.precision == "int8":
@@ -39,7 +40,7 @@ class JaxTarget(ExportTarget):
                 "or the target litert or onnx"
             )
         deployed = facephys_stream.FacePhysStream(copy.deepcopy(net).cpu().double())
-        card = make_card(net, request, order="hwc", states=deployed.first_state)
+        card = make_card(net, request, order="hwc", states=deployed.init_state())
         half = request.precision == "fp16"
         stream = jax_stream(deployed, weight_dtype=jnp.float16 if half else jnp.float32)
         shapes = [jax.ShapeDtypeStruct(state.shape, state.dtype) for state in card.states]

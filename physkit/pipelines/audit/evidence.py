@@ -116,12 +116,12 @@ def watch(crops: "Iterable[TimedCrop]") -> Video:
     # imported here: the command line reads this package for its options only
     import torch
 
-    from physkit.pipelines.stream import PulseStream
+    from physkit.pipelines.stream import ModelReader, PulseStream
     from physkit.weights.load import load_model
 
     cpu = torch.device("cpu")
     streams = {
-        name: PulseStream(load_model(name, None), chunk_frames=CHUNK_FRAMES, device=cpu)
+        name: PulseStream(ModelReader(load_model(name, None), cpu), chunk_frames=CHUNK_FRAMES)
         for name in METHODS
     }
     for item in crops:

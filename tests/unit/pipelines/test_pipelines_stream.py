@@ -7,7 +7,7 @@ import torch
 from physkit.models import MODELS
 from physkit.models.facephys import FacePhys, FacePhysConfig
 from physkit.pipelines.crops import TimedCrop
-from physkit.pipelines.stream import MAX_GAP_S, PulseStream
+from physkit.pipelines.stream import MAX_GAP_S, ModelReader, PulseStream
 
 CPU = torch.device("cpu")
 SIZE = 8
@@ -34,7 +34,7 @@ def unseen(n: int, *, start_s: float) -> list[TimedCrop]:
 
 
 def pulse_of(model: torch.nn.Module, items: list[TimedCrop], *, chunk: int = 16) -> np.ndarray:
-    stream = PulseStream(model, chunk_frames=chunk, device=CPU)  # type: ignore[arg-type]
+    stream = PulseStream(ModelReader(model, CPU), chunk_frames=chunk)  # type: ignore[arg-type]
     for item in items:
         stream.push(item)
     pulse = stream.finish()

@@ -1,0 +1,1 @@
+"""A pulse while its video is being taken: capture, track, infer and draw, a thread each."""
