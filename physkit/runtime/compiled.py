@@ -51,9 +51,7 @@ def compile_step(net: Steps[StateT], frame: Float[Tensor, "b h w 3"]) -> Step[St
     dt_s = torch.full(frame.shape[:1], 1 / 30, dtype=frame.dtype)  # any: only its shape counts
     example = tuple(x.detach().contiguous() for x in (frame, dt_s, *leaves_of(state)))
     expected = [(x.shape, x.dtype) for x in example]
-    with torch.no_grad():
-        exported = torch.export.export(_FlatStep(net, state), example)
-        exported = exported.run_decompositions({torch.ops.aten.matmul.default: _matmul})
+    exported = _exported(_FlatStep(net, state), example)
     path = cache_folder() / "compiled" / f"step-{_fingerprint(exported)}.pt2"
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_suffix(".lock")):
@@ -78,6 +76,14 @@ def compile_step(net: Steps[StateT], frame: Float[Tensor, "b h w 3"]) -> Step[St
         return pulse, answered[0]
 
     return step
+
+
+def _exported(net: nn.Module, example: tuple[Tensor, ...]) -> ExportedProgram:
+    with torch.no_grad(), warnings.catch_warnings():
+        # torch warns of its own tree_spec class, which nobody here can change
+        warnings.simplefilter("ignore", FutureWarning)
+        program = torch.export.export(net, example)
+        return program.run_decompositions({torch.ops.aten.matmul.default: _matmul})
 
 
 def _matmul(a: Tensor, b: Tensor) -> Any:
