@@ -83,7 +83,10 @@ def _exported(net: nn.Module, example: tuple[Tensor, ...]) -> ExportedProgram:
         # torch warns of its own tree_spec class, which nobody here can change
         warnings.simplefilter("ignore", FutureWarning)
         program = torch.export.export(net, example)
-        return program.run_decompositions({torch.ops.aten.matmul.default: _matmul})
+        lowered: ExportedProgram = program.run_decompositions(
+            {torch.ops.aten.matmul.default: _matmul}
+        )
+    return lowered
 
 
 def _matmul(a: Tensor, b: Tensor) -> Any:
