@@ -120,6 +120,12 @@ COMMANDS = {
         "run",
         "frames a second of the one-frame step, beside the released files",
     ),
+    "bench soak": Command(
+        "physkit.pipelines.bench.soak",
+        "BenchSoakConfig",
+        "run",
+        "hours of frames through a session: drift, NaN, memory, exact resumption",
+    ),
     "bench chunk": Command(
         "physkit.pipelines.bench.network",
         "BenchChunkConfig",
@@ -302,27 +308,35 @@ def _check_depth(config_class: type, words: list[str]) -> None:
 
 def _with_values(config_class: type, words: list[str]) -> list[str]:
     """The words, with `--flag` of a yes-or-no option standing for `--flag=true`, and names for an
-    option that takes several as text, though they look like numbers."""
+    option that takes several as text, though they look like numbers.
+
+    `--targets onnx litert` is `--targets=[onnx, litert]`: what follows up to the next option.
+    """
     fields = dataclasses.fields(config_class)
     flags = {f"--{field.name}" for field in fields if field.type in (bool, "bool")}
     lists = {f"--{field.name}" for field in fields if "list[str]" in str(field.type)}
-    given = []
-    for before, word, after in zip(["", *words], words, [*words[1:], ""], strict=False):
+    numbers = {f"--{field.name}" for field in fields if "list[int]" in str(field.type)}
+    given: list[str] = []
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
         option, equals, value = word.partition("=")
-        if word in flags and after.lower() not in ("true", "false"):
+        if word in flags and not (rest and rest[0].lower() in ("true", "false")):
             given.append(f"{word}=true")
-        elif before in lists:
-            given.append(_as_texts(word))
-        elif equals and option in lists:
-            given.append(f"{option}={_as_texts(value)}")
+        elif option in lists | numbers:
+            values = [value] if equals else []
+            while rest and not equals and not rest[0].startswith("--"):
+                values.append(rest.pop(0))
+            several = ",".join(item.strip("[] ") for item in values)
+            given.append(f"{option}={_as_texts(several) if option in lists else f'[{several}]'}")
         else:
             given.append(word)
     return given
 
 
 def _as_texts(names: str) -> str:
-    """`[a,b]`, `a,b` or `a` as a list of texts: YAML would take 1_0 for the number 10."""
-    return json.dumps([name.strip(" '\"") for name in names.strip("[] ").split(",")])
+    """`a,b` as a list of texts: YAML would take 1_0 for the number 10."""
+    return json.dumps([name.strip(" '\"") for name in names.split(",")])
 
 
 def _parser(name: str, command: Command, config_class: type) -> ArgumentParser:

@@ -7,7 +7,7 @@ TARGETS = Registry(
     {
         "onnx": "physkit.export.onnx:OnnxTarget",
         "litert": "physkit.export.litert:LiteRTTarget",
-        "jax": "physkit.export.jax:JaxTarget",
+        "jax": "physkit.export.jax.target:JaxTarget",
     },
     extras={"onnx": "export", "litert": "export", "jax": "export"},
 )

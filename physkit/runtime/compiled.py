@@ -51,8 +51,7 @@ def compile_step(net: Steps[StateT], frame: Float[Tensor, "b h w 3"]) -> Step[St
     dt_s = torch.full(frame.shape[:1], 1 / 30, dtype=frame.dtype)  # any: only its shape counts
     example = tuple(x.detach().contiguous() for x in (frame, dt_s, *leaves_of(state)))
     expected = [(x.shape, x.dtype) for x in example]
-    with torch.no_grad():
-        exported = torch.export.export(_FlatStep(net, state), example)
+    exported = _exported(_FlatStep(net, state), example)
     path = cache_folder() / "compiled" / f"step-{_fingerprint(exported)}.pt2"
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_suffix(".lock")):
@@ -60,19 +59,42 @@ def compile_step(net: Steps[StateT], frame: Float[Tensor, "b h w 3"]) -> Step[St
             _compile(exported, path)
     # The loader itself: its wrapper would match the tensors to a tree in Python each frame.
     loader = torch._inductor.aoti_load_package(str(path)).loader
+    answered: list[Any] = [None, []]  # the last state that was returned, and its tensors
 
     def step(frame: Tensor, state: StateT, *, dt_s: Tensor) -> tuple[Tensor, StateT]:
         # The machine code reads raw memory: it has no idea of other shapes, types or strides.
-        inputs = [x.contiguous() for x in (frame, dt_s, *leaves_of(state))]
-        if [(x.shape, x.dtype) for x in inputs] != expected:
+        is_own = state is answered[0]
+        given = [frame, dt_s] if is_own else [frame, dt_s, *leaves_of(state)]
+        given = [x.contiguous() for x in given]
+        if any((x.shape, x.dtype) != want for x, want in zip(given, expected, strict=False)):
             raise InputError(
                 f"frame {tuple(frame.shape)} {frame.dtype}, or dt_s or the state with it: the step "
                 f"was compiled for {tuple(expected[0][0])} {expected[0][1]}; compile it for these"
             )
-        pulse, *leaves = loader.run(inputs)
-        return pulse, _rebuild(state, iter(leaves))
+        pulse, *leaves = loader.run([*given, *answered[1]] if is_own else given)
+        answered[:] = _rebuild(state, iter(leaves)), leaves
+        return pulse, answered[0]
 
     return step
+
+
+def _exported(net: nn.Module, example: tuple[Tensor, ...]) -> ExportedProgram:
+    with torch.no_grad(), warnings.catch_warnings():
+        # torch warns of its own tree_spec class, which nobody here can change
+        warnings.simplefilter("ignore", FutureWarning)
+        program = torch.export.export(net, example)
+        lowered: ExportedProgram = program.run_decompositions(
+            {torch.ops.aten.matmul.default: _matmul}
+        )
+    return lowered
+
+
+def _matmul(a: Tensor, b: Tensor) -> Any:
+    """A row times a matrix as a sum, which joins the loop that makes the matrix: the state of an
+    SSM is written and read in one pass. Any other product stays what it is."""
+    if a.dim() == 2 and a.shape[0] == 1:
+        return (a.t() * b).sum(dim=0, keepdim=True)
+    return NotImplemented
 
 
 def _compile(exported: ExportedProgram, path: Path) -> None:

@@ -86,7 +86,9 @@ class Session:
         durations = np.concatenate([self._checked_dt_s(float(each)) for each in dt_s])
         return self._engine.advance(crops, durations)
 
-    def run(self, frames: Iterable[np.ndarray], timestamps_s: Sequence[float]) -> np.ndarray:
+    def run(
+        self, frames: Iterable[np.ndarray], timestamps_s: Sequence[float] | np.ndarray
+    ) -> np.ndarray:
         """Pulse (t,) of face crops at rising times in seconds; goes on where the last run ended.
 
         A stream's first frame is taken to last as long as its second; after more than MAX_GAP_S
@@ -151,7 +153,7 @@ class Session:
             return frame.astype(np.float32) / 255
         if not np.issubdtype(frame.dtype, np.floating):
             raise InputError(f"frame of {frame.dtype}: give uint8, or floating in [0, 1]")
-        frame = frame.astype(np.float32)
+        frame = frame.astype(np.float32, copy=False)
         low, high = float(frame.min()), float(frame.max())
         if not (low >= 0 and high <= 1):  # NaN is neither
             raise InputError(f"frame from {low:.4g} to {high:.4g}: {card.pixels} is read; scale it")

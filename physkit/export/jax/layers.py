@@ -1,4 +1,4 @@
-"""Layers that torch brings and that flax calls otherwise, under torch's names; and their loading."""
+"""Layers that torch has and flax calls otherwise, under torch's names; and their loading."""
 
 from collections.abc import Mapping
 
@@ -58,7 +58,7 @@ def load_arrays(module: nnx.Module, arrays: Mapping[str, np.ndarray], *, path: s
     other = sorted(own.keys() ^ arrays.keys())
     if other:
         raise WeightsError(
-            f"{path}: weights of another model ({other[0]}); give a FacePhys of this size"
+            f"{path}: weights of another model ('{other[0]}'); give a FacePhys of this size"
         )
     for name, parameter in own.items():
         array = np.asarray(arrays[name])

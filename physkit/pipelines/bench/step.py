@@ -1,20 +1,31 @@
 """`physkit bench step`: frames a second of the one-frame step, beside the released files."""
 
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from physkit.core.errors import InputError
+from physkit.core.registry import unknown_name
 from physkit.runtime.torch_cpu import torch_threads
 
 if TYPE_CHECKING:
+    from physkit.core.artifact import Precision
     from physkit.models.facephys import FacePhys
     from physkit.pipelines.bench.released import Clip
     from physkit.pipelines.bench.report import BenchReport, BenchRow
 
 SECONDS_A_FRAME = 1 / 30
+ARTIFACTS: "Mapping[str, tuple[str, Precision]]" = {
+    "onnx-fp32": ("onnx", "fp32"),
+    "onnx-int8": ("onnx", "int8"),
+    "litert-fp32": ("litert", "fp32"),
+    "litert-int8": ("litert", "int8"),
+    "jax": ("jax", "fp32"),
+}
+"""Rows, and the export target and precision of each."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +42,8 @@ class BenchStepConfig:
     """Frames in each measurement."""
     threads: int = 1
     """Threads that each runtime may use."""
+    rows: list[str] | None = None
+    """Names of the rows to measure; by default all of them."""
 
     def __post_init__(self) -> None:
         if min(self.repeats, self.frames, self.threads) < 1:
@@ -41,32 +54,40 @@ class BenchStepConfig:
 
 
 def run(config: BenchStepConfig) -> "BenchReport":
-    """Speeds of the eager and the compiled step, and of the released files where they are given.
+    """Speeds of the step in every runtime, each by a session, and of the released files.
 
     A runtime that cannot run has the reason in its row. Raises WeightsError for `weights`, and
-    InputError where `released` is no folder.
+    InputError where `released` is no folder, or for a row of an unknown name.
     """
     # imported here: the command line reads this module for its options only
     import numpy as np
 
+    from physkit.pipelines.bench.plain_jax import plain_jax
     from physkit.pipelines.bench.released import released_litert, released_onnx
     from physkit.pipelines.bench.report import BenchReport, this_commit, this_machine
 
+    if config.released is not None and not Path(config.released).is_dir():
+        raise InputError(f"{config.released}: no such folder; give that of FacePhys-Release")
     net = _network(config.weights)
     size = (config.frames, net.config.height, net.config.width, 3)
     clip = np.random.default_rng(0).random(size, dtype=np.float32)
-    builders: dict[str, Callable[[], Callable[[], None]]] = {
-        "torch-eager": partial(_torch_pass, net, clip, compiled=False),
-        "torch-compiled": partial(_torch_pass, net, clip, compiled=True),
-    }
-    if config.released is not None:
-        if not Path(config.released).is_dir():
-            raise InputError(f"{config.released}: no such folder; give that of FacePhys-Release")
-        released = (Path(config.released), clip, config.threads)
-        builders["released-onnx"] = partial(released_onnx, *released)
-        builders["released-litert"] = partial(released_litert, *released)
-    with torch_threads(config.threads):
-        rows = _measure(builders, config)
+    with tempfile.TemporaryDirectory() as folder, torch_threads(config.threads):
+        files = _Files(net, Path(folder), clip, config.threads)
+        builders: dict[str, Callable[[], Callable[[], None]]] = {
+            "torch-eager": partial(files.torch, "torch"),
+            "torch-compiled": partial(files.torch, "torch-compiled"),
+            **{name: partial(files.artifact, *of) for name, of in ARTIFACTS.items()},
+            "jax-plain": partial(plain_jax, net, clip),
+        }
+        if config.released is not None:
+            released = (Path(config.released), clip, config.threads)
+            builders["released-onnx"] = partial(released_onnx, *released)
+            builders["released-litert"] = partial(released_litert, *released)
+        chosen = config.rows or list(builders)
+        for name in chosen:
+            if name not in builders:
+                raise unknown_name("row", name, builders)
+        rows = _measure({name: builders[name] for name in chosen}, config)
     return BenchReport(this_machine(), this_commit(), rows)
 
 
@@ -81,23 +102,52 @@ def _network(weights: str | None) -> "FacePhys":
     return net
 
 
-def _torch_pass(net: "FacePhys", clip: "Clip", *, compiled: bool) -> Callable[[], None]:
-    """One pass over `clip`, its state fed back every frame."""
-    import torch
+class _Files:
+    """What sessions run: the network's weights, and the artifacts made of it."""
 
-    from physkit.runtime.compiled import compile_step
+    def __init__(self, net: "FacePhys", folder: Path, clip: "Clip", threads: int) -> None:
+        from dataclasses import asdict
 
-    frames = torch.from_numpy(clip)[:, None]
-    dt_s = torch.full((1,), SECONDS_A_FRAME)
-    step = compile_step(net, frames[0]) if compiled else net.step
+        from physkit.export.target import write_states
+        from physkit.weights.file import WeightsCard, save_weights, sha256
 
-    def run() -> None:
-        with torch.inference_mode():
-            state = net.init_state(1)
-            for frame in frames:
-                _, state = step(frame, state, dt_s=dt_s)
+        self._net, self._folder, self._clip, self._threads = net, folder, clip, threads
+        self._weights = folder / "facephys.safetensors"
+        save_weights(self._weights, net.state_dict(), WeightsCard("facephys", asdict(net.config)))
+        self._sha256 = sha256(self._weights)
+        write_states(folder, net, self._sha256)
 
-    return run
+    def torch(self, runtime: str) -> Callable[[], None]:
+        """One pass of a session on the weights."""
+        return self._pass(self._weights, runtime)
+
+    def artifact(self, target: str, precision: "Precision") -> Callable[[], None]:
+        """One pass of a session on an artifact."""
+        import numpy as np
+
+        from physkit.export import TARGETS
+        from physkit.export.target import Calibration, ExportRequest
+
+        dt_s = np.full(len(self._clip), SECONDS_A_FRAME, np.float32)
+        request = ExportRequest(
+            self._sha256, precision=precision, calibration=Calibration(self._clip, dt_s)
+        )
+        writer = TARGETS[target]()
+        path = self._folder / request.file_name(writer.suffix)
+        writer.write(self._net, request, path)
+        return self._pass(path, "auto")
+
+    def _pass(self, path: Path, runtime: str) -> Callable[[], None]:
+        from physkit.runtime.session import Session
+
+        session = Session(path, runtime=runtime, threads=self._threads)
+
+        def run() -> None:
+            session.reset()
+            for frame in self._clip:
+                session.step(frame, SECONDS_A_FRAME)
+
+        return run
 
 
 def _measure(

@@ -1,0 +1,88 @@
+"""Writes FacePhys as a serialized StableHLO artifact of `jax.export`."""
+
+import copy
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+from jax import Array, export
+from jax.typing import DTypeLike
+
+from physkit.core.artifact import ArtifactCard
+from physkit.core.errors import InputError
+from physkit.core.files import whole_file
+from physkit.export.jax.facephys_stream import FacePhysStream
+from physkit.export.target import ExportRequest, ExportTarget, make_card
+from physkit.models import facephys_stream
+from physkit.models.facephys import FacePhys
+
+CARD, MODULE = "card.json", "module.bin"
+"""Members of an artifact, which is a zip file."""
+PLATFORMS = ("cpu", "cuda")
+"""What XLA may compile an artifact for."""
+
+
+class JaxTarget(ExportTarget):
+    """A zip of the card and of the module, whose constants the weights are.
+
+    As arguments of the module they would be read anew, and their layout changed, by every call.
+    """
+
+    suffix = ".jax"
+    precisions = ("fp32",)
+
+    def write(self, net: FacePhys, request: ExportRequest, path: Path) -> ArtifactCard:
+        if request.precision == "int8":
+            raise InputError(
+                "target jax: XLA computes no faster in int8 on a CPU; use precision fp32 or fp16, "
+                "or the target litert or onnx"
+            )
+        deployed = facephys_stream.FacePhysStream(copy.deepcopy(net).cpu().double())
+        card = make_card(net, request, order="hwc", states=deployed.init_state())
+        half = request.precision == "fp16"
+        stream = jax_stream(deployed, weight_dtype=jnp.float16 if half else jnp.float32)
+        shapes = [jax.ShapeDtypeStruct(state.shape, state.dtype) for state in card.states]
+        n = request.n_frames
+        inputs = [jax.ShapeDtypeStruct((n, card.height, card.width, 3), jnp.float32)]
+        if request.fixed_dt_s is None:
+            inputs.append(jax.ShapeDtypeStruct((n,), jnp.float32))
+        call = jax.jit(_call(stream, request))
+        module = export.export(call, platforms=PLATFORMS)(*inputs, *shapes).serialize()
+        with (
+            whole_file(path) as unfinished,
+            zipfile.ZipFile(unfinished, "w", zipfile.ZIP_DEFLATED) as file,
+        ):
+            file.writestr(CARD, card.to_json())
+            file.writestr(MODULE, bytes(module))
+        return card
+
+
+def jax_stream(
+    deployed: facephys_stream.FacePhysStream, *, weight_dtype: DTypeLike = jnp.float32
+) -> FacePhysStream:
+    """The deployed form in JAX, float32, of the one in torch.
+
+    weight_dtype: how matrices are kept, which compute in float32 all the same.
+    """
+    weights = {name: x.numpy() for name, x in deployed.state_dict().items()}
+    return FacePhysStream(deployed.config, weights, weight_dtype=weight_dtype)
+
+
+def _call(stream: FacePhysStream, request: ExportRequest) -> Callable[..., tuple[Array, ...]]:
+    """The function that is exported: inputs and outputs as the card says, by position."""
+    names = stream.state_names()
+
+    def call(frames: Array, *rest: Array) -> tuple[Array, ...]:
+        if request.fixed_dt_s is None:
+            dt_s, *states = rest
+        else:
+            states = list(rest)
+            dt_s = jnp.full(request.n_frames, request.fixed_dt_s, jnp.float32)
+        state = {name: x.astype(jnp.float32) for name, x in zip(names, states, strict=True)}
+        run = stream.step if request.form == "step" else stream.__call__
+        pulse, state = run(frames, state, dt_s=dt_s)
+        return pulse, *(state[name].astype(request.state_dtype) for name in names)
+
+    return call

@@ -1,0 +1,127 @@
+"""ONNX artifacts, written by torch's exporter from the form of the step that ONNX runtimes like."""
+
+import contextlib
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import onnx
+import torch
+from torch import Tensor, nn
+
+from physkit.core.artifact import METADATA_KEY, ArtifactCard
+from physkit.core.errors import InputError
+from physkit.core.files import whole_file
+from physkit.export.onnx_int8 import in_int8
+from physkit.export.onnx_step import OnnxStep
+from physkit.export.onnx_storage import states_as, weights_as
+from physkit.export.target import ExportRequest, ExportTarget, make_card
+from physkit.models.facephys import FacePhys
+from physkit.models.facephys_stream import FacePhysStream
+
+OPSET = 20
+PRODUCER = "physkit"
+
+
+class OnnxTarget(ExportTarget):
+    """For ONNX Runtime; what is not int8 also for other runtimes of ONNX.
+
+    Tracing takes longest, so artifacts that one object writes in turn share a graph where they can;
+    the network may not change in between.
+    """
+
+    suffix = ".onnx"
+
+    def __init__(self) -> None:
+        self._last: tuple[FacePhys, tuple[object, ...], onnx.ModelProto] | None = None
+
+    def write(self, net: FacePhys, request: ExportRequest, path: Path) -> ArtifactCard:
+        if request.precision == "int8" and request.calibration is None:
+            raise InputError(
+                f"{path}: int8 for ONNX Runtime is static; give crops to calibrate it by"
+            )
+        stream = FacePhysStream(net, order="chw").eval().requires_grad_(False)
+        states = stream.init_state()
+        card = make_card(net, request, order="chw", states=states)
+        model = self._graph_of(net, stream, request, card)
+        if request.precision == "int8":
+            model = in_int8(model, card, states, request.calibration)
+        if request.precision != "fp32":
+            weights_as(model, request.precision)
+        states_as(model, card)
+        model.metadata_props.add(key=METADATA_KEY, value=card.to_json())
+        onnx.checker.check_model(model)
+        with whole_file(path) as unfinished:
+            unfinished.write_bytes(model.SerializeToString())
+        return card
+
+    def _graph_of(
+        self, net: FacePhys, stream: FacePhysStream, request: ExportRequest, card: ArtifactCard
+    ) -> onnx.ModelProto:
+        key = (request.form, request.n_frames, request.fixed_dt_s)
+        if self._last is None or self._last[0] is not net or self._last[1] != key:
+            self._last = (net, key, _exported(stream, request, card))
+        model = onnx.ModelProto()
+        model.CopyFrom(self._last[2])
+        return model
+
+
+def _exported(
+    stream: FacePhysStream, request: ExportRequest, card: ArtifactCard
+) -> onnx.ModelProto:
+    """The graph in float32, its inputs and outputs named as the card says."""
+    states = stream.init_state()
+    frames = torch.zeros(request.n_frames, card.height, card.width, 3)
+    dt_s = [] if request.fixed_dt_s else [torch.full((request.n_frames,), 1 / 30)]
+    module = OnnxStep(stream, fixed_dt_s=request.fixed_dt_s)
+    model = _graph(module.eval(), (frames, *dt_s, *states.values()))
+    inputs = ["frames", *(["dt_s"] if dt_s else []), *states]
+    _rename(model.graph, inputs, ["pulse", *(f"new_{name}" for name in states)])
+    return model
+
+
+def _graph(module: nn.Module, inputs: Sequence[Tensor]) -> onnx.ModelProto:
+    """What torch's exporter makes of it, without the traces of our source in every node."""
+    with _quiet(), torch.no_grad():
+        program = torch.onnx.export(
+            module, tuple(inputs), dynamo=True, opset_version=OPSET, verbose=False
+        )
+    assert program is not None
+    model: onnx.ModelProto = program.model_proto
+    model.producer_name, model.doc_string = PRODUCER, ""
+    del model.metadata_props[:], model.graph.metadata_props[:], model.graph.value_info[:]
+    for entry in (*model.graph.node, *model.graph.input, *model.graph.output):
+        del entry.metadata_props[:]
+        entry.doc_string = ""
+    for entry in model.graph.initializer:
+        del entry.metadata_props[:]
+    return model
+
+
+def _rename(graph: onnx.GraphProto, inputs: list[str], outputs: list[str]) -> None:
+    """Inputs and outputs by position; nothing inside may have their names."""
+    names = {entry.name: name for entry, name in zip(graph.input, inputs, strict=True)}
+    inner = [name for node in graph.node for name in node.output]
+    names |= {name: f"v.{name}" for name in inner}
+    names |= {entry.name: f"w.{entry.name}" for entry in graph.initializer}
+    names |= {entry.name: name for entry, name in zip(graph.output, outputs, strict=True)}
+    for node in graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
+        node.output[:] = [names.get(name, name) for name in node.output]
+    for entry in (*graph.input, *graph.output, *graph.initializer):
+        entry.name = names[entry.name]
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what the exporter says of operators that are none of ours."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)

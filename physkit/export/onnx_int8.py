@@ -1,0 +1,243 @@
+"""Convolutions of an exported step in int8, with ranges read off a calibration clip.
+
+Only the 3x3 convolutions and the expansions after them: TemporalNorm, the recurrences and the head
+stay in float32, for they are sensitive and cheap. A convolution that TemporalNorm reads gives each
+channel a scale of its own, so that a small channel's variation is kept; relu6 is the range that the
+integers have. The mean over space is an exact sum of integers.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnx import NodeProto, helper, numpy_helper
+from torch import Tensor
+
+from physkit.core.artifact import ArtifactCard
+from physkit.core.errors import InputError
+from physkit.export.target import Calibration
+
+LEVELS, MOST = 255, 127
+"""Steps of an unsigned activation; largest signed weight."""
+RELU6 = 6.0
+FEWEST_SCALE = 1e-8
+"""For a channel that is always 0."""
+
+
+@dataclass(frozen=True)
+class Range:
+    """Smallest and largest value of each channel (c,); 0 is within."""
+
+    low: np.ndarray
+    high: np.ndarray
+
+    def scale(self) -> np.ndarray:
+        """Of one step, a channel."""
+        scale: np.ndarray = np.maximum(self.high - self.low, FEWEST_SCALE) / LEVELS
+        return scale.astype(np.float32)
+
+    def whole(self) -> tuple[np.float32, np.uint8]:
+        """Scale and zero point of all channels together."""
+        low, high = self.low.min(), self.high.max()
+        scale = np.float32(max(high - low, FEWEST_SCALE) / LEVELS)
+        return scale, np.uint8(np.clip(round(-low / scale), 0, LEVELS))
+
+
+@dataclass(frozen=True)
+class Branch:
+    """What reads a batch normalisation: convolutions, then relu6, then maybe a mean over space."""
+
+    convs: tuple[NodeProto, ...]
+    clip: NodeProto
+    mean: tuple[NodeProto, ...]
+    """AveragePool and Reshape, or nothing."""
+
+
+def in_int8(
+    model: onnx.ModelProto,
+    card: ArtifactCard,
+    states: Mapping[str, Tensor],
+    calibration: Calibration | None,
+) -> onnx.ModelProto:
+    """The graph with its SSConvs' convolutions in int8; `model` is used up."""
+    assert calibration is not None
+    branches = list(_branches(model.graph))
+    seen = [conv.input[0] for branch in branches for conv in branch.convs]
+    seen += [branch.clip.output[0] for branch in branches]
+    ranges = _ranges(model, card, states, calibration, seen)
+    weights = {entry.name: numpy_helper.to_array(entry) for entry in model.graph.initializer}
+    rewriting = _Rewriting(model.graph, weights, ranges)
+    for branch in branches:
+        rewriting.replace(branch)
+    return rewriting.done(model)
+
+
+def _branches(graph: onnx.GraphProto) -> Iterator[Branch]:
+    readers: dict[str, list[NodeProto]] = {}
+    for node in graph.node:
+        for name in node.input:
+            readers.setdefault(name, []).append(node)
+
+    def after(node: NodeProto) -> NodeProto:
+        (reader,) = readers[node.output[0]]
+        return reader
+
+    for norm in graph.node:
+        if norm.op_type != "BatchNormalization":
+            continue
+        convs = [after(norm)]
+        while (last := after(convs[-1])).op_type == "Conv":
+            convs.append(last)
+        if len(convs) == 1:
+            yield Branch((convs[0],), last, ())
+        else:
+            pool = after(last)
+            yield Branch(tuple(convs), last, (pool, after(pool)))
+
+
+def _ranges(
+    model: onnx.ModelProto,
+    card: ArtifactCard,
+    states: Mapping[str, Tensor],
+    calibration: Calibration,
+    names: list[str],
+) -> dict[str, Range]:
+    """Of tensors (1 c h w) over the clip."""
+    frames, dt_s = calibration.frames, calibration.dt_s
+    if frames.ndim != 4 or frames.shape[1:] != (card.height, card.width, 3) or len(frames) < 2:
+        raise InputError(
+            f"calibration frames {frames.shape}: give (t, {card.height}, {card.width}, 3) crops"
+        )
+    probed = onnx.ModelProto()
+    probed.CopyFrom(model)
+    probed.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
+    session = onnxruntime.InferenceSession(
+        probed.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    state = {name: value.numpy() for name, value in states.items()}
+    low: dict[str, np.ndarray] = {}
+    high: dict[str, np.ndarray] = {}
+    for frame, duration_s in zip(frames, dt_s, strict=True):
+        inputs = {"frames": frame[None].astype(np.float32), **state}
+        if card.fixed_dt_s is None:
+            inputs["dt_s"] = np.array([duration_s], np.float32)
+        _, *found = session.run(None, inputs)
+        state = dict(zip(state, found[: len(state)], strict=True))
+        for name, value in zip(names, found[len(state) :], strict=True):
+            axes = (0, 2, 3)
+            low[name] = np.minimum(low.get(name, 0), value.min(axis=axes))
+            high[name] = np.maximum(high.get(name, 0), value.max(axis=axes))
+    return {name: Range(low[name], high[name]) for name in names}
+
+
+class _Rewriting:
+    """Replaces branches of a graph, one by one."""
+
+    def __init__(
+        self,
+        graph: onnx.GraphProto,
+        weights: Mapping[str, np.ndarray],
+        ranges: Mapping[str, Range],
+    ) -> None:
+        self._graph, self._weights, self._ranges = graph, weights, ranges
+        self._new: dict[str, list[NodeProto]] = {}
+        self._gone: set[str] = set()
+
+    def replace(self, branch: Branch) -> None:
+        """Quantise what enters, convolve, and restore what leaves."""
+        first = branch.convs[0].input[0]
+        scale, zero = self._ranges[first].whole()
+        name = f"{first}.int8" if branch.mean else f"{first}.int8_out"
+        nodes = [self._node("QuantizeLinear", [first, scale, zero], name)]
+        for conv, after in zip(branch.convs, [*branch.convs[1:], None], strict=True):
+            if after is not None:
+                out_scale, out_zero = self._ranges[after.input[0]].whole()
+                channel_scale = np.full(1, out_scale)
+            elif branch.mean:
+                high = min(float(self._ranges[branch.clip.output[0]].high.max()), RELU6)
+                out_scale, out_zero = np.float32(high / LEVELS), np.uint8(0)
+                channel_scale = np.full(1, out_scale)
+            else:
+                channel_scale = self._ranges[branch.clip.output[0]].scale()
+                out_scale, out_zero = np.float32(1), np.uint8(0)
+            name, conv_nodes = self._conv(
+                conv, name, (scale, zero), channel_scale / out_scale, (out_scale, out_zero)
+            )
+            nodes += conv_nodes
+            scale, zero = out_scale, out_zero
+        if branch.mean:
+            nodes += self._mean(branch, name, scale)
+        else:
+            zeros = np.zeros(len(channel_scale), np.uint8)
+            out = branch.clip.output[0]
+            nodes.append(self._node("DequantizeLinear", [name, channel_scale, zeros], out, axis=1))
+        old = [*branch.convs, branch.clip, *branch.mean]
+        self._new[old[-1].output[0]] = nodes
+        self._gone |= {node.output[0] for node in old}
+
+    def done(self, model: onnx.ModelProto) -> onnx.ModelProto:
+        """The new graph, without the weights that nothing reads any more."""
+        nodes = []
+        for node in self._graph.node:
+            output = node.output[0]
+            nodes += self._new.get(output, [] if output in self._gone else [node])
+        read = {name for node in nodes for name in node.input}
+        kept = [entry for entry in self._graph.initializer if entry.name in read]
+        new = onnx.ModelProto()
+        new.CopyFrom(model)
+        del new.graph.node[:], new.graph.initializer[:]
+        new.graph.node.extend(nodes)
+        new.graph.initializer.extend(kept)
+        return new
+
+    def _conv(
+        self,
+        conv: NodeProto,
+        name: str,
+        entering: tuple[np.float32, np.uint8],
+        channel_scale: np.ndarray,
+        leaving: tuple[np.float32, np.uint8],
+    ) -> tuple[str, list[NodeProto]]:
+        """channel_scale: what a channel's values are divided by before the leaving scale is."""
+        weight = self._weights[conv.input[1]]
+        has_bias = len(conv.input) > 2  # the exporter drops one that is 0
+        bias = self._weights[conv.input[2]] if has_bias else np.zeros(len(weight), np.float32)
+        weight = weight / channel_scale[:, None, None, None]
+        scale = np.maximum(np.abs(weight).max(axis=(1, 2, 3)), FEWEST_SCALE) / MOST
+        whole = np.round(weight / scale[:, None, None, None]).astype(np.int8)
+        whole_bias = np.round(bias / channel_scale / (scale * entering[0])).astype(np.int32)
+        scale = scale.astype(np.float32)
+        inputs = [name, *entering, whole, scale, np.zeros(len(scale), np.int8), *leaving]
+        out = f"{conv.output[0]}.int8"
+        attributes = {x.name: helper.get_attribute_value(x) for x in conv.attribute}
+        return out, [self._node("QLinearConv", [*inputs, whole_bias], out, **attributes)]
+
+    def _mean(self, branch: Branch, name: str, scale: np.float32) -> list[NodeProto]:
+        pool, flat = branch.mean
+        (size,) = (
+            helper.get_attribute_value(x) for x in pool.attribute if x.name == "kernel_shape"
+        )
+        n = int(np.prod(size))
+        by_position, total, real = (f"{name}.{x}" for x in ("flat", "sum", "real"))
+        shape = np.array([-1, n])
+        return [
+            self._node("Reshape", [name, shape], by_position),
+            self._node("MatMulInteger", [by_position, np.ones((n, 1), np.uint8)], total),
+            self._node("Reshape", [total, np.array([1, -1])], f"{total}.row"),
+            self._node("Cast", [f"{total}.row"], real, to=onnx.TensorProto.FLOAT),
+            self._node("Mul", [real, np.float32(scale / n)], flat.output[0]),
+        ]
+
+    def _node(self, op: str, inputs: list[object], output: str, **attributes: object) -> NodeProto:
+        """Arrays among the inputs become constants."""
+        names = []
+        for position, value in enumerate(inputs):
+            if isinstance(value, str):
+                names.append(value)
+                continue
+            name = f"w.{output}.{position}"
+            self._graph.initializer.append(numpy_helper.from_array(np.asarray(value), name))
+            names.append(name)
+        return helper.make_node(op, names, [output], **attributes)

@@ -1,0 +1,90 @@
+"""A FacePhys in XLA, from a serialized module of `jax.export`."""
+
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import jax
+import numpy as np
+from jax import export
+
+from physkit.core.artifact import ArtifactCard
+from physkit.core.errors import BackendError, InputError
+from physkit.runtime.engines.base import Arrays, Engine, initial_states
+
+CARD, MODULE = "card.json", "module.bin"
+MOST_BYTES = 200_000_000
+"""No member of an artifact is larger."""
+
+
+class JaxEngine(Engine):
+    """A module compiled as it is opened; each call's states take the buffers of those before.
+
+    threads: XLA keeps one pool of threads a process, as large as the cores that the process may
+      use; here it is decided only whether the operators share their work among them.
+    """
+
+    def __init__(self, path: Path, *, threads: int, device: str) -> None:
+        self._device = _usable(device)
+        self.card, module = _read(path)
+        if self._device.platform not in {"cpu"} and "cuda" not in module.platforms:
+            raise BackendError(f"{path}: not made for device {device}; use cpu")
+        self.initial = initial_states(path, self.card)
+        self._states: list[jax.Array] = []
+        self.set_states(self.initial)
+        card = self.card
+        size = (card.n_frames, card.height, card.width, 3)
+        inputs: list[np.ndarray] = [np.zeros(size, np.float32)]
+        if card.fixed_dt_s is None:
+            inputs.append(np.zeros(card.n_frames, np.float32))
+        first = len(inputs)
+        donated = tuple(range(first, first + len(card.states)))
+        function = jax.jit(module.call, donate_argnums=donated)
+        options: dict[str, str | bool] = {}
+        if self._device.platform == "cpu":
+            options["xla_cpu_multi_thread_eigen"] = threads > 1
+        with jax.default_device(self._device):
+            lowered = function.lower(*inputs, *self._states)
+            self._call = lowered.compile(compiler_options=options)
+
+    def advance(self, frames: np.ndarray, dt_s: np.ndarray) -> np.ndarray:
+        inputs = (frames, dt_s) if self.card.fixed_dt_s is None else (frames,)
+        pulse, *self._states = self._call(*inputs, *self._states)
+        return np.asarray(pulse)
+
+    def states(self) -> Arrays:
+        names = (state.name for state in self.card.states)
+        return {name: np.array(x) for name, x in zip(names, self._states, strict=True)}
+
+    def set_states(self, states: Mapping[str, np.ndarray]) -> None:
+        # Copied: a donated buffer that borrowed the array's memory would overwrite it.
+        arrays = [np.array(states[state.name]) for state in self.card.states]
+        self._states = [jax.device_put(x, self._device, may_alias=False) for x in arrays]
+
+
+def _usable(name: str) -> jax.Device:
+    try:
+        return jax.devices("gpu" if name == "cuda" else name)[0]
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0]
+        raise BackendError(f"device {name}: not usable here ({reason}); use cpu") from error
+
+
+def _read(path: Path) -> tuple[ArtifactCard, export.Exported]:
+    again = "make it again by physkit export"
+    try:
+        with zipfile.ZipFile(path) as file:
+            text, data = (_member(file, name) for name in (CARD, MODULE))
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path}: no artifact of physkit for JAX ({error}); {again}") from error
+    card = ArtifactCard.from_json(text, path=str(path))
+    try:
+        return card, export.deserialize(bytearray(data))
+    except Exception as error:
+        raise InputError(f"{path}: its module is damaged ({error}); {again}") from error
+
+
+def _member(file: zipfile.ZipFile, name: str) -> bytes:
+    if file.getinfo(name).file_size > MOST_BYTES:
+        raise ValueError(f"{name} of more than {MOST_BYTES} bytes")
+    return file.read(name)
