@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from physkit.core.artifact import METADATA_KEY, ArtifactCard
 from physkit.core.errors import InputError
 from physkit.core.files import whole_file
+from physkit.core.units import NOMINAL_DT_S
+from physkit.export.onnx_chunk import as_chunk
 from physkit.export.onnx_int8 import in_int8
 from physkit.export.onnx_step import OnnxStep
 from physkit.export.onnx_storage import states_as, weights_as
@@ -34,7 +36,7 @@ class OnnxTarget(ExportTarget):
     suffix = ".onnx"
 
     def __init__(self) -> None:
-        self._last: tuple[FacePhys, tuple[object, ...], onnx.ModelProto] | None = None
+        self._last: tuple[FacePhys, float | None, onnx.ModelProto] | None = None
 
     def write(self, net: FacePhys, request: ExportRequest, path: Path) -> ArtifactCard:
         if request.precision == "int8" and request.calibration is None:
@@ -49,6 +51,8 @@ class OnnxTarget(ExportTarget):
             model = in_int8(model, card, states, request.calibration)
         if request.precision != "fp32":
             weights_as(model, request.precision)
+        if request.form == "chunk":
+            model = as_chunk(model, card)
         states_as(model, card)
         model.metadata_props.add(key=METADATA_KEY, value=card.to_json())
         onnx.checker.check_model(model)
@@ -59,22 +63,22 @@ class OnnxTarget(ExportTarget):
     def _graph_of(
         self, net: FacePhys, stream: FacePhysStream, request: ExportRequest, card: ArtifactCard
     ) -> onnx.ModelProto:
-        key = (request.form, request.n_frames, request.fixed_dt_s)
-        if self._last is None or self._last[0] is not net or self._last[1] != key:
-            self._last = (net, key, _exported(stream, request, card))
+        fixed_dt_s = request.fixed_dt_s
+        if self._last is None or self._last[0] is not net or self._last[1] != fixed_dt_s:
+            self._last = (net, fixed_dt_s, _exported(stream, fixed_dt_s, card))
         model = onnx.ModelProto()
         model.CopyFrom(self._last[2])
         return model
 
 
 def _exported(
-    stream: FacePhysStream, request: ExportRequest, card: ArtifactCard
+    stream: FacePhysStream, fixed_dt_s: float | None, card: ArtifactCard
 ) -> onnx.ModelProto:
-    """The graph in float32, its inputs and outputs named as the card says."""
+    """The graph of one step in float32, its inputs and outputs named as the card says."""
     states = stream.init_state()
-    frames = torch.zeros(request.n_frames, card.height, card.width, 3)
-    dt_s = [] if request.fixed_dt_s else [torch.full((request.n_frames,), 1 / 30)]
-    module = OnnxStep(stream, fixed_dt_s=request.fixed_dt_s)
+    frames = torch.zeros(1, card.height, card.width, 3)
+    dt_s = [torch.full((1,), NOMINAL_DT_S)] if fixed_dt_s is None else []
+    module = OnnxStep(stream, fixed_dt_s=fixed_dt_s)
     model = _graph(module.eval(), (frames, *dt_s, *states.values()))
     inputs = ["frames", *(["dt_s"] if dt_s else []), *states]
     _rename(model.graph, inputs, ["pulse", *(f"new_{name}" for name in states)])

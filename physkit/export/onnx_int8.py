@@ -8,6 +8,7 @@ integers have. The mean over space is an exact sum of integers.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import onnx
@@ -21,7 +22,9 @@ from physkit.export.target import Calibration
 
 LEVELS, MOST = 255, 127
 """Steps of an unsigned activation; largest signed weight."""
-RELU6 = 6.0
+RUNTIME_DOMAIN = "com.microsoft"
+"""Whose convolution takes channels last, as its integer kernels do; that of ONNX does not."""
+CHANNELS_LAST, CHANNELS_FIRST = [0, 2, 3, 1], [0, 3, 1, 2]
 FEWEST_SCALE = 1e-8
 """For a channel that is always 0."""
 
@@ -147,32 +150,29 @@ class _Rewriting:
 
     def replace(self, branch: Branch) -> None:
         """Quantise what enters, convolve, and restore what leaves."""
-        first = branch.convs[0].input[0]
+        first, out = branch.convs[0].input[0], branch.clip.output[0]
         scale, zero = self._ranges[first].whole()
-        name = f"{first}.int8" if branch.mean else f"{first}.int8_out"
-        nodes = [self._node("QuantizeLinear", [first, scale, zero], name)]
-        for conv, after in zip(branch.convs, [*branch.convs[1:], None], strict=True):
-            if after is not None:
-                out_scale, out_zero = self._ranges[after.input[0]].whole()
-                channel_scale = np.full(1, out_scale)
-            elif branch.mean:
-                high = min(float(self._ranges[branch.clip.output[0]].high.max()), RELU6)
-                out_scale, out_zero = np.float32(high / LEVELS), np.uint8(0)
-                channel_scale = np.full(1, out_scale)
-            else:
-                channel_scale = self._ranges[branch.clip.output[0]].scale()
-                out_scale, out_zero = np.float32(1), np.uint8(0)
-            name, conv_nodes = self._conv(
-                conv, name, (scale, zero), channel_scale / out_scale, (out_scale, out_zero)
-            )
-            nodes += conv_nodes
-            scale, zero = out_scale, out_zero
+        name = f"{out}.entering"
+        nodes = [
+            self._node("QuantizeLinear", [first, scale, zero], f"{name}.chw"),
+            self._node("Transpose", [f"{name}.chw"], name, perm=CHANNELS_LAST),
+        ]
+        for conv, after in pairwise([*branch.convs, None]):
+            channels, leaving = self._leaving(branch, after)
+            nodes += self._conv(conv, name, (scale, zero), channels, leaving)
+            (name,), (scale, zero) = nodes[-1].output, leaving
         if branch.mean:
             nodes += self._mean(branch, name, scale)
         else:
-            zeros = np.zeros(len(channel_scale), np.uint8)
-            out = branch.clip.output[0]
-            nodes.append(self._node("DequantizeLinear", [name, channel_scale, zeros], out, axis=1))
+            nodes += [
+                self._node("Transpose", [name], f"{name}.chw", perm=CHANNELS_FIRST),
+                self._node(
+                    "DequantizeLinear",
+                    [f"{name}.chw", channels, np.zeros(len(channels), np.uint8)],
+                    out,
+                    axis=1,
+                ),
+            ]
         old = [*branch.convs, branch.clip, *branch.mean]
         self._new[old[-1].output[0]] = nodes
         self._gone |= {node.output[0] for node in old}
@@ -190,29 +190,44 @@ class _Rewriting:
         del new.graph.node[:], new.graph.initializer[:]
         new.graph.node.extend(nodes)
         new.graph.initializer.extend(kept)
+        new.opset_import.add(domain=RUNTIME_DOMAIN, version=1)
         return new
+
+    def _leaving(
+        self, branch: Branch, after: NodeProto | None
+    ) -> tuple[np.ndarray, tuple[np.float32, np.uint8]]:
+        """What each channel is divided by, then scale and zero point of what a convolution gives.
+
+        after: the convolution that reads it, or None for the last.
+        """
+        if after is not None:
+            return np.ones(1, np.float32), self._ranges[after.input[0]].whole()
+        out = self._ranges[branch.clip.output[0]]
+        if branch.mean:
+            return np.ones(1, np.float32), out.whole()
+        return out.scale(), (np.float32(1), np.uint8(0))
 
     def _conv(
         self,
         conv: NodeProto,
         name: str,
         entering: tuple[np.float32, np.uint8],
-        channel_scale: np.ndarray,
+        channels: np.ndarray,
         leaving: tuple[np.float32, np.uint8],
-    ) -> tuple[str, list[NodeProto]]:
-        """channel_scale: what a channel's values are divided by before the leaving scale is."""
+    ) -> list[NodeProto]:
         weight = self._weights[conv.input[1]]
         has_bias = len(conv.input) > 2  # the exporter drops one that is 0
         bias = self._weights[conv.input[2]] if has_bias else np.zeros(len(weight), np.float32)
-        weight = weight / channel_scale[:, None, None, None]
+        weight = weight / channels[:, None, None, None]
         scale = np.maximum(np.abs(weight).max(axis=(1, 2, 3)), FEWEST_SCALE) / MOST
         whole = np.round(weight / scale[:, None, None, None]).astype(np.int8)
-        whole_bias = np.round(bias / channel_scale / (scale * entering[0])).astype(np.int32)
+        whole_bias = np.round(bias / channels / (scale * entering[0])).astype(np.int32)
         scale = scale.astype(np.float32)
         inputs = [name, *entering, whole, scale, np.zeros(len(scale), np.int8), *leaving]
-        out = f"{conv.output[0]}.int8"
         attributes = {x.name: helper.get_attribute_value(x) for x in conv.attribute}
-        return out, [self._node("QLinearConv", [*inputs, whole_bias], out, **attributes)]
+        attributes |= {"domain": RUNTIME_DOMAIN, "channels_last": 1}
+        out = f"{conv.output[0]}.int8"
+        return [self._node("QLinearConv", [*inputs, whole_bias], out, **attributes)]
 
     def _mean(self, branch: Branch, name: str, scale: np.float32) -> list[NodeProto]:
         pool, flat = branch.mean
@@ -221,12 +236,10 @@ class _Rewriting:
         )
         n = int(np.prod(size))
         by_position, total, real = (f"{name}.{x}" for x in ("flat", "sum", "real"))
-        shape = np.array([-1, n])
         return [
-            self._node("Reshape", [name, shape], by_position),
-            self._node("MatMulInteger", [by_position, np.ones((n, 1), np.uint8)], total),
-            self._node("Reshape", [total, np.array([1, -1])], f"{total}.row"),
-            self._node("Cast", [f"{total}.row"], real, to=onnx.TensorProto.FLOAT),
+            self._node("Reshape", [name, np.array([n, -1])], by_position),
+            self._node("MatMulInteger", [np.ones((1, n), np.uint8), by_position], total),
+            self._node("Cast", [total], real, to=onnx.TensorProto.FLOAT),
             self._node("Mul", [real, np.float32(scale / n)], flat.output[0]),
         ]
 
