@@ -126,13 +126,17 @@ def test_a_device_that_is_absent_is_refused(small: Path) -> None:
         Session(small, device="tpu")
 
 
-@pytest.mark.parametrize("damage", ["no zip", "no card", "no module", "garbled", "cut"])
+@pytest.mark.parametrize(
+    "damage", ["no zip", "no card", "no module", "garbled", "cut", "other card"]
+)
 def test_a_damaged_artifact_is_one_error(small: Path, tmp_path: Path, damage: str) -> None:
     path = tmp_path / "bad.jax"
     with zipfile.ZipFile(small) as file:
         members = {name: file.read(name) for name in file.namelist()}
     if damage == "garbled":
         members["module.bin"] = bytes(1000)
+    if damage == "other card":
+        members["card.json"] = members["card.json"].replace(b'"height": 9', b'"height": 8')
     members.pop({"no card": "card.json", "no module": "module.bin"}.get(damage, ""), None)
     with zipfile.ZipFile(path, "w") as file:
         for name, data in members.items():
