@@ -154,25 +154,26 @@ class StreamConv(nnx.Module):
 
     def __call__(
         self,
-        x: Float[Array, "1 h w c"],
+        x: Float[Array, "h w c"],
         new: Float[Array, "c"],
         gamma: Float[Array, "c"],
-        mean: Float[Array, "1 h w c"],
-        var: Float[Array, "1 h w c"],
+        mean: Float[Array, "h w c"],
+        var: Float[Array, "h w c"],
         *ssm_inputs: Array,
     ) -> tuple[Array, ...]:
         """One frame: what comes out, the new mean and variance, and what the SSM keeps.
 
         new: what the statistics take of this frame.
         """
-        # By the new mean alone, or the old one would have to be copied before it is overwritten.
+        # By the new mean alone, or the old one would have to be copied before it is overwritten;
+        # and without an axis for the batch, for which XLA would compute the mean once again.
         mean = mean + new * (x - mean)
         off = x - mean
         var = var + new * (off * off - var)
-        wide, later = self.pair.first(gamma * off * lax.rsqrt(var + EPS))
+        wide, later = self.pair.first((gamma * off * lax.rsqrt(var + EPS))[None])
         pooled = relu6(wide.reshape(-1, wide.shape[-1]) @ self.expand[...] + self.expand_bias[...])
         steer, *kept = self.ssm(pooled.mean(axis=0, keepdims=True), *ssm_inputs)
-        return relu6(self.pair.second(later, steer)), mean, var, *kept
+        return relu6(self.pair.second(later, steer))[0], mean, var, *kept
 
 
 class Halve(nnx.Module):
@@ -245,14 +246,14 @@ class FacePhysStream(nnx.Module):
         after: State = {}
         kept = []
         project = self.project[...]  # three multiplications: no product of matrices so small pays
-        x = residual = sum(frame[..., i : i + 1] * project[i] for i in range(len(project)))
+        x = residual = sum(frame[0, ..., i : i + 1] * project[i] for i in range(len(project)))
         for k, conv in enumerate(self.convs):
             if k and k % CONVS_A_BLOCK == 0:
-                x = residual = self.halves[k // CONVS_A_BLOCK - 1](x + residual)
-            statistics = (state[f"{kind}_{k}"][None] for kind in ("mean", "var"))
+                x = residual = self.halves[k // CONVS_A_BLOCK - 1]((x + residual)[None])[0]
+            statistics = (state[f"{kind}_{k}"] for kind in ("mean", "var"))
             gamma = self.gamma[...][k]
             x, mean, var, *rest = conv(x, new[k], gamma, *statistics, *ssm_inputs[k])
-            after[f"mean_{k}"], after[f"var_{k}"] = mean[0], var[0]
+            after[f"mean_{k}"], after[f"var_{k}"] = mean, var
             kept.append(rest)
         x = (x + residual).reshape(-1, x.shape[-1])
         y = jnp.stack([(x * tap[:, None]).sum(axis=0) for tap in self.taps[...]], axis=1)

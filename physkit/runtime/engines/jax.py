@@ -27,24 +27,18 @@ class JaxEngine(Engine):
     def __init__(self, path: Path, *, threads: int, device: str) -> None:
         self._device = _usable(device)
         self.card, module = _read(path)
-        if self._device.platform not in {"cpu"} and "cuda" not in module.platforms:
+        if self._device.platform != "cpu" and "cuda" not in module.platforms:
             raise BackendError(f"{path}: not made for device {device}; use cpu")
         self.initial = initial_states(path, self.card)
         self._states: list[jax.Array] = []
         self.set_states(self.initial)
-        card = self.card
-        size = (card.n_frames, card.height, card.width, 3)
-        inputs: list[np.ndarray] = [np.zeros(size, np.float32)]
-        if card.fixed_dt_s is None:
-            inputs.append(np.zeros(card.n_frames, np.float32))
-        first = len(inputs)
-        donated = tuple(range(first, first + len(card.states)))
-        function = jax.jit(module.call, donate_argnums=donated)
+        n_inputs = len(module.in_avals) - len(self.card.states)
+        donated = tuple(range(n_inputs, len(module.in_avals)))
         options: dict[str, str | bool] = {}
         if self._device.platform == "cpu":
             options["xla_cpu_multi_thread_eigen"] = threads > 1
         with jax.default_device(self._device):
-            lowered = function.lower(*inputs, *self._states)
+            lowered = jax.jit(module.call, donate_argnums=donated).lower(*module.in_avals)
             self._call = lowered.compile(compiler_options=options)
 
     def advance(self, frames: np.ndarray, dt_s: np.ndarray) -> np.ndarray:
@@ -79,9 +73,20 @@ def _read(path: Path) -> tuple[ArtifactCard, export.Exported]:
         raise InputError(f"{path}: no artifact of physkit for JAX ({error}); {again}") from error
     card = ArtifactCard.from_json(text, path=str(path))
     try:
-        return card, export.deserialize(bytearray(data))
-    except Exception as error:
+        module = export.deserialize(bytearray(data))
+    except Exception as error:  # reading bytes that are no module ends in any of a dozen
         raise InputError(f"{path}: its module is damaged ({error}); {again}") from error
+    if [(tuple(x.shape), str(x.dtype)) for x in module.in_avals] != _inputs(card):
+        raise InputError(f"{path}: its module takes other inputs than its card says; {again}")
+    return card, module
+
+
+def _inputs(card: ArtifactCard) -> list[tuple[tuple[int, ...], str]]:
+    """Shape and dtype of every input."""
+    n = card.n_frames
+    frames = ((n, card.height, card.width, 3), "float32")
+    dt_s = [((n,), "float32")] if card.fixed_dt_s is None else []
+    return [frames, *dt_s, *((state.shape, state.dtype) for state in card.states)]
 
 
 def _member(file: zipfile.ZipFile, name: str) -> bytes:
