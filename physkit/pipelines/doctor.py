@@ -19,6 +19,12 @@ PACKAGES = {
     "safetensors": None,
     "ai-edge-litert": "litert",
     "onnxruntime": "onnx",
+    "jax": "jax",
+    "flax": "export",
+    "litert-torch": "export",
+    "ai-edge-quantizer": "export",
+    "onnx": "export",
+    "onnxscript": "export",
 }
 """Packages that physkit uses, and the extra that brings each (None: always installed)."""
 
@@ -106,15 +112,19 @@ def _devices() -> list[Check]:
 def _registered() -> list[Check]:
     """Whether everything in the registries can be imported."""
     from physkit.core.registry import Registry
+    from physkit.export import TARGETS
     from physkit.face.detect import DETECTORS
     from physkit.models import MODELS
     from physkit.ops import ssm_scan, temporal_norm
+    from physkit.runtime.engines import ENGINES
 
     registries: list[Registry] = [
         MODELS,
         DETECTORS,
         temporal_norm.BACKENDS,
         ssm_scan.BACKENDS,
+        ENGINES,
+        TARGETS,
     ]
     checks = []
     for registry in registries:

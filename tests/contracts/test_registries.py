@@ -11,6 +11,8 @@ from physkit.core.registry import Registry
 from physkit.data.readers import READERS
 from physkit.data.readers.base import Reader
 from physkit.data.window_config import LabelForm
+from physkit.export import TARGETS
+from physkit.export.target import ExportTarget
 from physkit.face.detect import DETECTORS
 from physkit.losses import LOSSES
 from physkit.models import MODELS
@@ -21,13 +23,16 @@ from physkit.pipelines.predict import PredictConfig
 from physkit.pipelines.prepare.engines import ENGINES
 from physkit.pipelines.score import ScoreConfig
 from physkit.pipelines.training.config import FitConfig, LoggerName, OptimizerConfig, ScheduleConfig
+from physkit.runtime.engines import BY_SUFFIX
+from physkit.runtime.engines import ENGINES as RUNTIMES
+from physkit.runtime.engines.base import Engine
 from physkit.train.loggers import LOGGERS
 from physkit.train.optimizers import OPTIMIZERS, SCHEDULES
 from physkit.weights.load import TRAINED_MODELS
 
 REGISTRIES = [
     *(MODELS, DETECTORS, READERS, ENGINES, ssm_scan.BACKENDS, temporal_norm.BACKENDS),
-    *(LOSSES, OPTIMIZERS, SCHEDULES, LOGGERS),
+    *(LOSSES, OPTIMIZERS, SCHEDULES, LOGGERS, RUNTIMES, TARGETS),
 ]
 
 
@@ -50,6 +55,15 @@ def test_every_reader_is_called_as_registered_and_has_its_how_to(name: str) -> N
     assert reader.name == name
     how_to = (REPOSITORY / "data_prep" / name.removesuffix("-set1") / "README.md").read_text()
     assert f"physkit prep --dataset {name} " in how_to
+
+
+@pytest.mark.parametrize("name", list(TARGETS))
+def test_what_every_target_writes_is_run_by_some_engine(name: str) -> None:
+    target = TARGETS[name]
+    assert issubclass(target, ExportTarget)
+    assert BY_SUFFIX[target.suffix] == name
+    assert issubclass(RUNTIMES[name], Engine)
+    assert "fp32" in target.precisions
 
 
 @pytest.mark.parametrize("name", list(MODELS))
