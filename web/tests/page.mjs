@@ -1,8 +1,9 @@
 // Drives the page in headless Chromium: node page.mjs URL VIDEO [OPTIONS as JSON]; prints JSON.
 //
 // options: chromium (its path), screenshots (a folder), width, height, dark (true), finding
-// ("centre"), offline (the page is loaded again without a server), deny (no camera is allowed),
-// save (the pulse is saved there), camera (a .y4m or .mjpeg file that plays the camera's part, read for so many `seconds`).
+// ("centre"), save (the pulse is saved there), server (the server's process id: it is ended, and
+// all is done once more without it), ask (the camera, where there is none), camera (a .y4m file
+// that plays its part, read for so many `seconds`).
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -78,7 +79,7 @@ async function run(page) {
   await page.waitForFunction(() => document.body.dataset.phase === 'idle' || !document.getElementById('problem').hidden);
   await shoot(page, 'start');
   if (options.finding) await page.check(`input[value=${options.finding}]`);
-  if (options.deny || options.camera) {
+  if (options.ask || options.camera) {
     await page.click('#camera');
     if (options.camera) {
       await page.waitForTimeout((options.seconds ?? 12) * 1000);
@@ -107,9 +108,11 @@ try {
   const page = await context.newPage();
   await watch(page);
   const result = { ...(await run(page)), ...seen };
-  if (options.offline) {
+  if (options.server) {
     await page.waitForSelector('#offline:not([hidden])');
-    await context.setOffline(true);
+    process.kill(options.server, 'SIGINT');
+    while (await fetch(url).then(() => true, () => false)) await page.waitForTimeout(50);
+    delete options.save;
     result.offline = await run(page);
   }
   process.stdout.write(JSON.stringify({ ...result, ...seen }) + '\n');

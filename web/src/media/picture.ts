@@ -166,43 +166,53 @@ function toRgb(y: number, u: number, v: number, m: Matrix): [number, number, num
 /** What each of `n` cells of a stretch takes of the pixels it covers. */
 interface Shares {
   first: Int32Array;
-  weights: Float32Array[];
+  weights: Float64Array[];
 }
 
 function shares(start: number, length: number, n: number, limit: number): Shares {
   const first = new Int32Array(n);
-  const weights: Float32Array[] = [];
+  const weights: Float64Array[] = [];
   for (let i = 0; i < n; i++) {
     const from = start + (i * length) / n;
     const to = start + ((i + 1) * length) / n;
     first[i] = Math.min(Math.floor(from), limit - 1);
     const last = Math.min(Math.max(Math.ceil(to - 1e-9), first[i] + 1), limit);
-    const covered = Float32Array.from({ length: last - first[i] }, (_, k) => {
+    const covered = new Float64Array(last - first[i]);
+    let total = 0;
+    for (let k = 0; k < covered.length; k++) {
       const pixel = first[i] + k;
-      return Math.max(0, Math.min(to, pixel + 1) - Math.max(from, pixel));
-    });
-    const total = covered.reduce((a, b) => a + b, 0);
-    weights.push(total > 0 ? covered.map((w) => w / total) : covered.fill(1 / covered.length));
+      covered[k] = Math.max(0, Math.min(to, pixel + 1) - Math.max(from, pixel));
+      total += covered[k];
+    }
+    for (let k = 0; k < covered.length; k++)
+      covered[k] = total > 0 ? covered[k] / total : 1 / covered.length;
+    weights.push(covered);
   }
   return { first, weights };
 }
 
-/** Means over cells: along each row that a cell covers, then over the rows. */
+/** Means over cells: rows are summed into a line first, which is the quicker way round. */
 function averaged(data: Uint8Array, plane: Plane, across: Shares, down: Shares): Float32Array {
   const [width, height] = [across.first.length, down.first.length];
   const result = new Float32Array(width * height);
+  const left = across.first[0];
+  const length = across.first[width - 1] + across.weights[width - 1].length - left;
+  const line = new Float64Array(length);
+  const { stepX, stepY } = plane;
   for (let cellY = 0; cellY < height; cellY++) {
     const rows = down.weights[cellY];
+    line.fill(0);
     for (let row = 0; row < rows.length; row++) {
-      const start = plane.origin + (down.first[cellY] + row) * plane.stepY;
       const weight = rows[row];
-      for (let cellX = 0; cellX < width; cellX++) {
-        const columns = across.weights[cellX];
-        let at = start + across.first[cellX] * plane.stepX;
-        let total = 0;
-        for (let k = 0; k < columns.length; k++, at += plane.stepX) total += columns[k] * data[at];
-        result[cellY * width + cellX] += weight * total;
-      }
+      let at = plane.origin + (down.first[cellY] + row) * stepY + left * stepX;
+      for (let x = 0; x < length; x++, at += stepX) line[x] += weight * data[at];
+    }
+    for (let cellX = 0; cellX < width; cellX++) {
+      const columns = across.weights[cellX];
+      const first = across.first[cellX] - left;
+      let total = 0;
+      for (let k = 0; k < columns.length; k++) total += columns[k] * line[first + k];
+      result[cellY * width + cellX] = total;
     }
   }
   return result;
