@@ -42,12 +42,15 @@ const tell = (message: ToPulse, transfer: Transferable[] = []) => pulseWorker.po
 function setPhase(next: Phase): void {
   phase = next;
   const isRunning = phase === 'running';
+  const hadFocus = Object.values(buttons).some((button) => button === document.activeElement);
   buttons.stop.hidden = !isRunning;
   element('save').hidden = phase !== 'finished' || !timesS.length;
   element<HTMLFieldSetElement>('finding').disabled = isRunning;
   buttons.camera.hidden = buttons.open.hidden = isRunning;
   buttons.camera.disabled = buttons.open.disabled = phase === 'loading';
   document.body.dataset.phase = phase;
+  // the button that was pressed is gone: the keyboard goes on at the one in its place
+  if (hadFocus && document.activeElement === document.body) (isRunning ? buttons.stop : buttons.open).focus();
   updateStatus();
 }
 
@@ -134,7 +137,7 @@ function finish(): void {
 function askReading(isWhole: boolean): void {
   if (!timesS.length) return;
   const newest = timesS[timesS.length - 1];
-  const first = isWhole ? 0 : timesS.findIndex((timeS) => timeS >= newest - READ_WINDOW_S);
+  const first = isWhole ? 0 : timesS.findLastIndex((timeS) => timeS < newest - READ_WINDOW_S) + 1;
   const message: ToReading = {
     run,
     isWhole,

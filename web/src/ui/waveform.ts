@@ -36,8 +36,8 @@ export class Waveform {
     const firstS = Math.max(last - windowS, timesS.length ? timesS[0] : 0);
     const x = (timeS: number) => ((timeS - firstS) / windowS) * width;
     this.grid(firstS, windowS, width, height, ink);
-    const from = timesS.findIndex((timeS) => timeS >= firstS);
-    if (from < 0) return;
+    if (!timesS.length) return;
+    const from = timesS.findLastIndex((timeS) => timeS < firstS) + 1;
     this.scale(samples.slice(from));
     const room = height - FOOT_PX;
     const y = (value: number) => room * (0.5 - ((value - this.middle) / this.reach) * (0.5 - MARGIN));
