@@ -50,6 +50,7 @@ export function statusOf(now: Situation): string {
 }
 
 function readingStatus({ reading, isCamera }: Situation, isDone: boolean): string {
+  if (!reading && isDone) return 'Stopped before anything was measured.';
   if (!reading) return isCamera ? 'Measuring. Keep still…' : 'Reading the video…';
   if (reading.why === 'too-slow')
     return 'Too few frames a second for a pulse: at least 8 are needed.';
