@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PINS   := pyproject.toml setup.py constraints.txt
 
-.PHONY: demo test lint types layers check clean
+.PHONY: demo test lint types layers check web clean
 
 demo: $(VENV)/.core
 	$(BIN)/physkit demo --out demo_out
@@ -25,8 +25,14 @@ layers: $(VENV)/.dev
 
 check: lint types layers test
 
+# the page that `physkit serve` serves; web/ci.sh brings Node and Chromium on Debian
+web: web/dist/index.html
+
+web/dist/index.html: $(shell find web/src web/public -type f 2>/dev/null) web/index.html web/package-lock.json web/vite.config.ts
+	cd web && npm ci --no-audit --no-fund && npm run build
+
 clean:
-	rm -rf $(VENV) demo_out
+	rm -rf $(VENV) demo_out web/dist web/node_modules
 
 $(VENV)/bin/pip:
 	$(PYTHON) -m venv $(VENV)

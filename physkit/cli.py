@@ -147,6 +147,12 @@ COMMANDS = {
         "frames a second of preparing a recording, beside an OpenCV loop",
         positional=False,
     ),
+    "serve": Command(
+        "physkit.pipelines.serve",
+        "ServeConfig",
+        "run",
+        "the web page, to this computer's own browser: pulse from its camera or a video",
+    ),
     "weights list": Command(
         "physkit.pipelines.weights",
         "ListConfig",
