@@ -147,6 +147,7 @@ def run(config: ExportConfig, *, progress: bool = False) -> ExportResult:
     from physkit.export.target import write_states
     from physkit.pipelines.clip import SYNTHETIC, continued, read_clip
     from physkit.pipelines.inference import crop_size_px
+    from physkit.runtime.torch_cpu import torch_threads
 
     net, weights_sha256 = _network(config.weights)
     size = crop_size_px(net)
@@ -172,7 +173,8 @@ def run(config: ExportConfig, *, progress: bool = False) -> ExportResult:
         bar.set_description(path.name)
         target.write(net, request, path)
         paths.append(path)
-    files = tuple(_checked(net, paths, clip))
+    with torch_threads(1):  # one frame at a time is too little for more
+        files = tuple(_checked(net, paths, clip))
     report = folder / PARITY_FILE
     told = "a synthetic person" if config.clip == SYNTHETIC else config.clip
     result = ExportResult(files, states, report, told)
