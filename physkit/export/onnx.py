@@ -22,7 +22,7 @@ from physkit.export.target import ExportRequest, ExportTarget, make_card
 from physkit.models.facephys import FacePhys
 from physkit.models.facephys_stream import FacePhysStream
 
-OPSET = 20
+OPSET = 23
 PRODUCER = "physkit"
 
 
@@ -120,12 +120,14 @@ def _rename(graph: onnx.GraphProto, inputs: list[str], outputs: list[str]) -> No
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Without what the exporter says of operators that are none of ours."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

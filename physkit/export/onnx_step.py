@@ -4,7 +4,7 @@ Statistics are (c h w), the order in which ONNX Runtime adds a value a channel i
 which its blocked convolutions read and write. Each pass over a map costs more than all operators on
 a head's values, so TemporalNorm is written for few passes: gamma, beta and the SSM's steer enter
 with the scale and shift of a batch normalisation, and the expansion is a 1x1 convolution that a
-pooling follows, all in blocked order.
+pooling follows, all in blocked order. What an SSM's poles turn is a rotary embedding.
 """
 
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ from physkit.ops.temporal_norm.reference import EPS
 
 
 class SSMInputs(NamedTuple):
-    """What one SSM is given beside what it reads; (1, ..) rows, and the state (n, q)."""
+    """What one SSM is given beside what it reads: (1, ..), but phase (1 1 m) and state (n q)."""
 
     frames: Tensor
     earlier: Tensor
@@ -94,7 +94,7 @@ class OnnxStep(nn.Module):
         rows, phases, ssms = zip(*kept, strict=True)
         after |= {f"ssm_{k}": x for k, x in enumerate(ssms)}
         after["rows"] = torch.cat([state["rows"][1:], torch.cat(rows, dim=1)])
-        after["phase"] = torch.cat(phases, dim=1)
+        after["phase"] = torch.cat(phases, dim=2).reshape(1, -1)
         return y[:, 0], *(after[name] for name in self.names)
 
     def _convs(self) -> list[StreamConv]:
@@ -111,10 +111,10 @@ class OnnxStep(nn.Module):
     def _ssm_inputs(self, frames: Tensor, state: dict[str, Tensor]) -> Iterator[SSMInputs]:
         stream = self.stream
         earlier = (stream.old_taps * state["rows"]).sum(dim=0, keepdim=True) + stream.taps_bias
-        phase = torch.fmod(state["phase"], TURN)
+        phase = torch.fmod(state["phase"], TURN)[None]
         by_ssm = zip(
             earlier.split_with_sizes(stream.row_sizes, dim=1),
-            phase.split_with_sizes(stream.phase_sizes, dim=1),
+            phase.split_with_sizes(stream.phase_sizes, dim=2),
             strict=True,
         )
         return (SSMInputs(frames, *inputs, state[f"ssm_{k}"]) for k, inputs in enumerate(by_ssm))
@@ -151,14 +151,16 @@ class OnnxStep(nn.Module):
         mixed = torch.clamp(row * ssm.new_tap + inputs.earlier, 0, 6)
         x, b_in, c_out = mixed.split_with_sizes([ssm.d_inner, ssm.d_state, ssm.d_state], dim=1)
         delta = torch.clamp(dt.exp(), max=MAX_STEP) * inputs.frames
-        decay = (delta * ssm.a_real).exp()
         phase = inputs.phase + delta * ssm.a_imag
-        cos, back, drive = phase.cos(), -phase.sin(), delta * x
-        enters = torch.cat([drive * cos, drive * back], dim=1)
-        kept = inputs.state * torch.cat([decay, decay], dim=1)
-        state = torch.addmm(kept, b_in.T, enters)
-        real, imag = (c_out @ state).split_with_sizes([ssm.d_inner, ssm.d_inner], dim=1)
-        turned = [cos * real + back * imag + ssm.skip * x, cos * imag - back * real]
-        y = torch.cat(turned, dim=1) * torch.clamp(gate, 0, 6)
+        cos, sin = phase.cos(), phase.sin()
+        turned_back = torch.cat([x * cos, x * -sin], dim=-1).reshape(1, -1)
+        delta = torch.cat([delta, delta], dim=1)
+        decay = (delta * torch.cat([ssm.a_real, ssm.a_real])).exp()
+        # A product of matrices adds to something at no cost: to what is kept, and to the skip.
+        state = torch.addmm(inputs.state * decay, b_in.T, delta * turned_back)
+        y = torch.addmm(turned_back * torch.cat([ssm.skip, ssm.skip]), c_out, state)
+        y = torch.onnx.ops.rotary_embedding(y[None], cos, sin, num_heads=1).reshape(1, -1)
+        y = y * torch.clamp(gate, 0, 6)
+        # So written, ONNX Runtime sees a root-mean-square norm, and makes it one operator.
         y = y / torch.sqrt(y.pow(2).mean(dim=-1, keepdim=True) + NORM_EPS) * self.norm_ones[k]
         return F.linear(y, ssm.read_out, ssm.read_out_bias), row, phase, state
