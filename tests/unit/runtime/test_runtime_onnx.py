@@ -11,8 +11,10 @@ import torch
 
 from physkit.core.artifact import METADATA_KEY, ArtifactCard
 from physkit.core.errors import BackendError, InputError
+from physkit.core.tensor_file import read_arrays, write_arrays
 from physkit.export.target import Calibration, ExportRequest, write_states
 from physkit.models.facephys import FacePhys, FacePhysConfig
+from physkit.models.facephys_stream import FacePhysStream
 from physkit.runtime.session import Session
 
 onnx = pytest.importorskip("onnx")
@@ -109,6 +111,29 @@ def test_a_saved_state_resumes_bit_by_bit(written: Written, tmp_path: Path) -> N
     np.testing.assert_array_equal(_steps(other, frames[4:]), expected)
 
 
+def test_it_goes_on_from_a_state_of_torch(written: Written, tmp_path: Path) -> None:
+    frames, stream = _frames(8), FacePhysStream(written.net).requires_grad_(False)
+    state = stream.init_state()
+    for frame in torch.from_numpy(frames[:5]):
+        _, state = stream.step(frame[None], state, dt_s=torch.full((1,), DT_S))
+    file, metadata = tmp_path / "state.safetensors", {"weights_sha256": SHA256}
+    write_arrays(file, {name: x.numpy() for name, x in state.items()}, metadata)
+    session = Session(written.path)
+    session.load_state(file)
+    expected = _expected(written.net, frames)[5:]
+    np.testing.assert_allclose(_steps(session, frames[5:]), expected, atol=1e-5)
+
+
+def test_chunks_are_steps(write: Writing, tmp_path: Path) -> None:
+    artifact = write(tmp_path, form="chunk", n_frames=5)
+    frames, times_s = _frames(20), np.arange(20) * DT_S
+    session = Session(artifact.path)
+    pulse = session.run(frames, times_s)
+    np.testing.assert_allclose(pulse, _expected(artifact.net, frames), atol=1e-5)
+    with pytest.raises(InputError, match="5 at once"):
+        session.run(frames[:7], times_s[:7] + 1)
+
+
 def test_reset_begins_anew_each_time(written: Written) -> None:
     frames, session = _frames(5), Session(written.path)
     first = _steps(session, frames)
@@ -196,8 +221,6 @@ def test_a_graph_that_is_not_as_its_card_says_is_one_error(
 def test_states_of_the_wrong_shape_leave_the_session_usable(
     written: Written, tmp_path: Path
 ) -> None:
-    from physkit.core.tensor_file import read_arrays, write_arrays
-
     frames, session = _frames(6), Session(written.path)
     expected = _steps(session, frames)
     session.reset()
