@@ -34,12 +34,13 @@ class OnnxTarget(ExportTarget):
     """
 
     suffix = ".onnx"
+    calibrates_int8 = True
 
     def __init__(self) -> None:
         self._last: tuple[FacePhys, float | None, onnx.ModelProto] | None = None
 
     def write(self, net: FacePhys, request: ExportRequest, path: Path) -> ArtifactCard:
-        if request.precision == "int8" and request.calibration is None:
+        if request.precision == "int8" and not request.calibration:
             raise InputError(
                 f"{path}: int8 for ONNX Runtime is static; give crops to calibrate it by"
             )

@@ -1,4 +1,4 @@
-"""Convolutions of an exported step in int8, with ranges read off a calibration clip.
+"""Convolutions of an exported step in int8, with ranges read off calibration clips.
 
 Only the 3x3 convolutions and the expansions after them: TemporalNorm, the recurrences and the head
 stay in float32, for they are sensitive and cheap. A convolution that TemporalNorm reads gives each
@@ -6,7 +6,7 @@ channel a scale of its own, so that a small channel's variation is kept; relu6 i
 integers have. The mean over space is an exact sum of integers.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -62,10 +62,9 @@ def in_int8(
     model: onnx.ModelProto,
     card: ArtifactCard,
     states: Mapping[str, Tensor],
-    calibration: Calibration | None,
+    calibration: Sequence[Calibration],
 ) -> onnx.ModelProto:
     """The graph with its SSConvs' convolutions in int8; `model` is used up."""
-    assert calibration is not None
     branches = list(_branches(model.graph))
     seen = [conv.input[0] for branch in branches for conv in branch.convs]
     seen += [branch.clip.output[0] for branch in branches]
@@ -104,35 +103,47 @@ def _ranges(
     model: onnx.ModelProto,
     card: ArtifactCard,
     states: Mapping[str, Tensor],
-    calibration: Calibration,
+    calibration: Sequence[Calibration],
     names: list[str],
 ) -> dict[str, Range]:
-    """Of tensors (1 c h w) over the clip."""
-    frames, dt_s = calibration.frames, calibration.dt_s
-    if frames.ndim != 4 or frames.shape[1:] != (card.height, card.width, 3) or len(frames) < 2:
-        raise InputError(
-            f"calibration frames {frames.shape}: give (t, {card.height}, {card.width}, 3) crops"
-        )
+    """Of tensors (1 c h w) over all clips, each of which is a stream of its own."""
     probed = onnx.ModelProto()
     probed.CopyFrom(model)
     probed.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
     session = onnxruntime.InferenceSession(
         probed.SerializeToString(), providers=["CPUExecutionProvider"]
     )
-    state = {name: value.numpy() for name, value in states.items()}
+    axes = (0, 2, 3)
     low: dict[str, np.ndarray] = {}
     high: dict[str, np.ndarray] = {}
+    for clip in calibration:
+        for values in _tensors(session, card, states, clip):
+            for name, value in zip(names, values, strict=True):
+                low[name] = np.minimum(low.get(name, 0), value.min(axis=axes))
+                high[name] = np.maximum(high.get(name, 0), value.max(axis=axes))
+    return {name: Range(low[name], high[name]) for name in names}
+
+
+def _tensors(
+    session: onnxruntime.InferenceSession,
+    card: ArtifactCard,
+    states: Mapping[str, Tensor],
+    clip: Calibration,
+) -> Iterator[list[np.ndarray]]:
+    """What the session puts out beside pulse and states, frame by frame."""
+    frames, dt_s = clip.frames, clip.dt_s
+    if frames.ndim != 4 or frames.shape[1:] != (card.height, card.width, 3) or len(frames) < 2:
+        raise InputError(
+            f"calibration frames {frames.shape}: give (t, {card.height}, {card.width}, 3) crops"
+        )
+    state = {name: value.numpy() for name, value in states.items()}
     for frame, duration_s in zip(frames, dt_s, strict=True):
         inputs = {"frames": frame[None].astype(np.float32), **state}
         if card.fixed_dt_s is None:
             inputs["dt_s"] = np.array([duration_s], np.float32)
         _, *found = session.run(None, inputs)
         state = dict(zip(state, found[: len(state)], strict=True))
-        for name, value in zip(names, found[len(state) :], strict=True):
-            axes = (0, 2, 3)
-            low[name] = np.minimum(low.get(name, 0), value.min(axis=axes))
-            high[name] = np.maximum(high.get(name, 0), value.max(axis=axes))
-    return {name: Range(low[name], high[name]) for name in names}
+        yield found[len(state) :]
 
 
 class _Rewriting:

@@ -47,8 +47,8 @@ class ExportRequest:
     """How states are kept between calls."""
     fixed_dt_s: float | None = None
     """Seconds between frames, for a camera of one rate; None: `dt_s` is an input."""
-    calibration: Calibration | None = None
-    """What static int8 needs."""
+    calibration: tuple[Calibration, ...] = ()
+    """What static int8 needs: clips, each of them a stream of its own."""
 
     def __post_init__(self) -> None:
         if self.n_frames < 1 or (self.form == "step") != (self.n_frames == 1):
@@ -71,6 +71,8 @@ class ExportTarget(ABC):
     """Of the files, with its dot."""
     precisions: ClassVar[tuple[Precision, ...]] = ("fp32", "int8")
     """What is made where nobody says otherwise."""
+    calibrates_int8: ClassVar[bool] = False
+    """Whether int8 needs the request's calibration."""
 
     @abstractmethod
     def write(self, net: FacePhys, request: ExportRequest, path: Path) -> ArtifactCard:

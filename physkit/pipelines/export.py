@@ -40,8 +40,8 @@ class ExportConfig:
     fps: float | None = None
     """For a camera of one rate: artifacts that take no frame times. By default they do."""
     calibration: str = "synthetic"
-    """Video or crops file of a face, from which the ranges of int8 are read; synthetic: a person
-    drawn on the spot."""
+    """Video or crops file of a face, from which ranges of int8 are read (ONNX); synthetic: six
+    people drawn on the spot."""
     clip: str = "synthetic"
     """Video or crops file that the artifacts are checked on; synthetic: another drawn person."""
     frames: int = 1000
@@ -145,7 +145,7 @@ def run(config: ExportConfig, *, progress: bool = False) -> ExportResult:
     from physkit.core.files import whole_file
     from physkit.export import TARGETS
     from physkit.export.target import write_states
-    from physkit.pipelines.clip import SYNTHETIC, continued, read_clip
+    from physkit.pipelines.clip import SYNTHETIC, continued, read_calibration, read_clip
     from physkit.pipelines.inference import crop_size_px
     from physkit.runtime.torch_cpu import torch_threads
 
@@ -153,8 +153,12 @@ def run(config: ExportConfig, *, progress: bool = False) -> ExportResult:
     size = crop_size_px(net)
     folder = Path(config.out)
     targets = {name: TARGETS[name]() for name in config.targets or TARGETS}
-    calibration = read_clip(config.calibration, size=size, seed=1)
-    clip = continued(read_clip(config.clip, size=size, seed=2), config.frames)
+    clip = continued(read_clip(config.clip, size=size), config.frames)
+    is_calibrated = any(
+        target.calibrates_int8 and "int8" in (config.precisions or target.precisions)
+        for target in targets.values()
+    )
+    calibration = read_calibration(config.calibration, size=size) if is_calibrated else ()
     if config.fps is not None:
         clip.dt_s[:] = 1 / config.fps
     try:
@@ -201,7 +205,7 @@ def _network(weights: str | None) -> "tuple[FacePhys, str]":
 def _requests(
     config: ExportConfig,
     by_default: tuple[str, ...],
-    calibration: "Calibration",
+    calibration: "tuple[Calibration, ...]",
     weights_sha256: str,
 ) -> "Iterator[ExportRequest]":
     from physkit.export.target import ExportRequest

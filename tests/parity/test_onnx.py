@@ -62,7 +62,7 @@ def pulse_of(assets: Path, clip: np.ndarray, tmp_path_factory: pytest.TempPathFa
     net.load_state_dict(read_keras_weights(weights))
     net = net.eval().requires_grad_(False)
     write_states(folder, net, checksum)
-    calibration = Calibration(clip[:150], np.full(150, 1 / FPS, np.float32))
+    calibration = (Calibration(clip[:150], np.full(150, 1 / FPS, np.float32)),)
 
     def run(**asked: object) -> np.ndarray:
         request = ExportRequest(weights_sha256=checksum, calibration=calibration, **asked)

@@ -130,7 +130,7 @@ class _Files:
 
         dt_s = np.full(len(self._clip), SECONDS_A_FRAME, np.float32)
         request = ExportRequest(
-            self._sha256, precision=precision, calibration=Calibration(self._clip, dt_s)
+            self._sha256, precision=precision, calibration=(Calibration(self._clip, dt_s),)
         )
         writer = TARGETS[target]()
         path = self._folder / request.file_name(writer.suffix)

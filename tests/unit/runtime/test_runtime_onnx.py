@@ -154,7 +154,7 @@ def test_smaller_weights_are_nearly_the_network(
     write: Writing, tmp_path: Path, precision: str
 ) -> None:
     frames = _frames(40)
-    calibration = Calibration(frames, np.full(len(frames), DT_S, np.float32))
+    calibration = (Calibration(frames, np.full(len(frames), DT_S, np.float32)),)
     artifact = write(tmp_path, precision=precision, calibration=calibration)
     expected = _expected(artifact.net, frames)
     error = _steps(Session(artifact.path), frames) - expected
