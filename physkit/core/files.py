@@ -1,7 +1,6 @@
 """Writing a file whole or not at all, and staying within a folder."""
 
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,8 @@ def whole_file(path: Path) -> Iterator[Path]:
 
     Raises InputError where nothing can be written there; then nothing is left behind.
     """
+    import tempfile  # 0.7 MB, which a session that only reads does without
+
     try:
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:
             unfinished = Path(folder) / path.name

@@ -6,10 +6,10 @@ then the arrays).
 
 import json
 import struct
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -44,29 +44,48 @@ def write_arrays(
             file.write(np.ascontiguousarray(array).tobytes())
 
 
-def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """Arrays and metadata. Raises InputError for a file that is missing or damaged."""
+def read_arrays(
+    path: Path, names: Collection[str] | None = None
+) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Arrays (those of `names` where it is given) and metadata, with no more in memory than these.
+
+    Raises InputError for a file that is missing or damaged.
+    """
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            return _read(file, path.stat().st_size, names)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; it belongs beside its artifact") from error
-    try:
-        (length,) = _LENGTH.unpack_from(data)
-        if length > _MOST_HEADER_BYTES:
-            raise ValueError(f"header of {length} bytes")
-        header = json.loads(data[_LENGTH.size : _LENGTH.size + length])
-        metadata = header.pop("__metadata__", {})
-        body = memoryview(data)[_LENGTH.size + length :]
-        return {name: _array(body, entry) for name, entry in header.items()}, metadata
     except (struct.error, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path}: damaged safetensors ({error}); make it again") from error
 
 
-def _array(body: memoryview, entry: Mapping[str, Any]) -> np.ndarray:
+def _read(
+    file: BinaryIO, size: int, names: Collection[str] | None
+) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    (length,) = _LENGTH.unpack(file.read(_LENGTH.size))
+    if length > min(size, _MOST_HEADER_BYTES):
+        raise ValueError(f"header of {length} bytes")
+    header = json.loads(file.read(length))
+    metadata = header.pop("__metadata__", {})
+    first = _LENGTH.size + length
+    arrays = {
+        name: _array(file, first, size, entry)
+        for name, entry in header.items()
+        if names is None or name in names
+    }
+    return arrays, metadata
+
+
+def _array(file: BinaryIO, first: int, size: int, entry: Mapping[str, Any]) -> np.ndarray:
     dtype, shape = np.dtype(_DTYPES[entry["dtype"]]), tuple(entry["shape"])
     start, end = entry["data_offsets"]
-    if not 0 <= start <= end <= len(body):
+    if not 0 <= start <= end <= size - first:
         raise ValueError("entry outside of the file")
     if end - start != prod(shape) * dtype.itemsize:
         raise ValueError("entry of another size than its shape")
-    return np.frombuffer(body[start:end], dtype).reshape(shape).copy()
+    array = np.empty(shape, dtype)
+    file.seek(first + start)
+    if file.readinto(array.reshape(-1).view(np.uint8)) != array.nbytes:  # type: ignore[attr-defined]
+        raise ValueError("entry outside of the file")
+    return array

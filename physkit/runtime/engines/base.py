@@ -21,7 +21,7 @@ class Engine(ABC):
 
     card: ArtifactCard
     """The contract of the file."""
-    initial: Arrays
+    initial: Mapping[str, np.ndarray]
     """The states before the first frame, as the artifact has them (shape, dtype, order)."""
 
     @abstractmethod
@@ -50,7 +50,7 @@ def initial_states(path: Path, card: ArtifactCard) -> Arrays:
     Raises InputError where the file beside it is missing or belongs to other weights.
     """
     file = path.parent / card.states_file
-    arrays, metadata = read_arrays(file)
+    arrays, metadata = read_arrays(file, [spec.name for spec in card.states])
     if metadata.get("weights_sha256") != card.weights_sha256:
         raise InputError(f"{file}: states of other weights than {path}; export both again")
     return as_engine(arrays, card, path=file)

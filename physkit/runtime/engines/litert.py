@@ -1,0 +1,100 @@
+"""A FacePhys in LiteRT, from a .tflite of `physkit export`."""
+
+import ctypes
+import dataclasses
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+
+from physkit.core.artifact import ArtifactCard
+from physkit.core.errors import BackendError, InputError
+from physkit.runtime.engines.base import Arrays, Engine, initial_states
+from physkit.runtime.engines.tflite_file import read_card_text
+
+LONGEST_REASON = 120
+"""LiteRT may complain of every tensor in one line."""
+
+
+class _FirstStates(Mapping[str, np.ndarray]):
+    """The states before the first frame, read when asked for: they are 2 MB of a phone's memory."""
+
+    def __init__(self, path: Path, card: ArtifactCard) -> None:
+        self._path, self._card = path, card
+        self._specs = {spec.name: spec for spec in card.states}
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        card = dataclasses.replace(self._card, states=(self._specs[name],))
+        return initial_states(self._path, card)[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._specs)
+
+    def __len__(self) -> int:
+        return len(self._specs)
+
+
+class LiteRTEngine(Engine):
+    """LiteRT's interpreter, whose tensors hold the stream's states.
+
+    An interpreter reads and writes tensors of its own, which cannot change places: the new states
+    are moved to where the next frame reads them, by one copy within LiteRT's memory. LiteRT's
+    CompiledModel needs no copy, but 7 MB more, and complains of every accelerator it looks for.
+    """
+
+    def __init__(self, path: Path, *, threads: int, device: str) -> None:
+        if device != "cpu":
+            raise BackendError(f"device {device}: LiteRT runs on the CPU here; use cpu")
+        self.card = ArtifactCard.from_json(read_card_text(path), path=str(path))
+        initial_states(path, self.card)  # tells of a file that does not fit
+        self.initial = _FirstStates(path, self.card)
+        try:
+            self._interpreter = Interpreter(str(path), num_threads=threads)
+            self._interpreter.allocate_tensors()
+            signature = self._interpreter.get_signature_runner()
+            inputs, outputs = signature.get_input_details(), signature.get_output_details()
+            self._frames = self._view(inputs, "frames", np.float32)
+            self._dt_s = self._view(inputs, "dt_s", np.float32) if "dt_s" in inputs else None
+            self._pulse = self._view(outputs, "pulse", np.float32)
+            dtypes = {spec.name: np.dtype(spec.dtype) for spec in self.card.states}
+            self._before = {k: self._view(inputs, k, dtype) for k, dtype in dtypes.items()}
+            after = {k: self._view(outputs, f"new_{k}", dtype) for k, dtype in dtypes.items()}
+        except (ValueError, RuntimeError, KeyError) as error:
+            reason = str(error)[:LONGEST_REASON]
+            raise InputError(
+                f"{path}: LiteRT cannot run it ({reason}); make it again by physkit export"
+            ) from error
+        self._moves = [(self._before[name], after[name]) for name in self._before]
+        self.set_states(self.initial)
+
+    def _view(
+        self, details: Mapping[str, Any], name: str, dtype: np.typing.DTypeLike
+    ) -> np.ndarray:
+        """A tensor's memory, which stays where it is as long as the interpreter lives.
+
+        Not the interpreter's own view: it refuses to run while one of those is kept.
+        """
+        own = self._interpreter.tensor(details[name]["index"])()
+        if own.dtype != dtype:
+            raise ValueError(f"'{name}' is {own.dtype}, its card says {dtype}")
+        address, size = own.__array_interface__["data"][0], own.nbytes
+        memory = (ctypes.c_byte * size).from_address(address)
+        return np.frombuffer(memory, own.dtype).reshape(own.shape)
+
+    def advance(self, frames: np.ndarray, dt_s: np.ndarray) -> np.ndarray:
+        np.copyto(self._frames, frames)
+        if self._dt_s is not None:
+            np.copyto(self._dt_s, dt_s)
+        self._interpreter.invoke()
+        for before, after in self._moves:
+            np.copyto(before, after)
+        return self._pulse.copy()
+
+    def states(self) -> Arrays:
+        return {name: x.copy() for name, x in self._before.items()}
+
+    def set_states(self, states: Mapping[str, np.ndarray]) -> None:
+        for name, before in self._before.items():
+            np.copyto(before, states[name])
