@@ -116,7 +116,7 @@ def test_a_saved_state_goes_on_bit_by_bit(small: Path, session: Session, tmp_pat
 
 def test_int8_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "int8.jax"
-    with pytest.raises(InputError, match="use precision fp32 or fp16"):
+    with pytest.raises(InputError, match="use precision fp32 or fp16, or"):
         JaxTarget().write(FacePhys(SMALL), ExportRequest(SHA, precision="int8"), path)
     assert not path.exists()
 

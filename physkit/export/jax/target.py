@@ -36,8 +36,8 @@ class JaxTarget(ExportTarget):
     def write(self, net: FacePhys, request: ExportRequest, path: Path) -> ArtifactCard:
         if request.precision == "int8":
             raise InputError(
-                "target jax: XLA computes no faster in int8 on a CPU; use precision fp32 or fp16, "
-                "or the target litert or onnx"
+                "target jax: on a CPU its float32 is faster than XLA's int8; use precision fp32 or "
+                "fp16, or the target litert or onnx"
             )
         deployed = facephys_stream.FacePhysStream(copy.deepcopy(net).cpu().double())
         card = make_card(net, request, order="hwc", states=deployed.init_state())
