@@ -28,7 +28,7 @@ def plain_jax(net: "FacePhys", clip: "Clip") -> Callable[[], None]:
     dt_s = np.full(1, SECONDS_A_FRAME, dtype=np.float32)
 
     def run() -> None:
-        state = first_state
+        state = first_state()
         for frame in clip:
             pulse, state = step(frame[None], state, dt_s)
             float(pulse[0])
