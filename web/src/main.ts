@@ -29,6 +29,7 @@ let run = 0;
 let camera: Camera | null = null;
 let timesS: number[] = [];
 let samples: number[] = [];
+let originS = 0;
 let last: Report | null = null;
 let dropped = 0;
 let everHadFace = false;
@@ -196,7 +197,8 @@ function fail(problem: Problem, ofRun: number | null): void {
 
 function take(report: Report): void {
   for (const { timeS, pulse } of report.samples) {
-    timesS.push(timeS);
+    if (!timesS.length) originS = isCamera() ? timeS : 0; // a camera's clock began with the page
+    timesS.push(timeS - originS);
     samples.push(pulse);
   }
   last = report;

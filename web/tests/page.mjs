@@ -3,7 +3,7 @@
 // options: chromium (its path), screenshots (a folder), width, height, dark (true), finding
 // ("centre"), save (the pulse is saved there), server (the server's process id: it is ended, and
 // all is done once more without it), ask (the camera, where there is none), camera (a .y4m file
-// that plays its part, read for so many `seconds`).
+// that plays its part, until it shows a heart rate).
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -82,7 +82,7 @@ async function run(page) {
   if (options.ask || options.camera) {
     await page.click('#camera');
     if (options.camera) {
-      await page.waitForTimeout((options.seconds ?? 12) * 1000);
+      await page.waitForFunction(() => document.getElementById('heart-rate').dataset.bpm);
       seen.running = await shown(page);
       await shoot(page, 'camera');
       await page.click('#stop');
@@ -93,7 +93,7 @@ async function run(page) {
     const isOver = () => document.body.dataset.phase !== 'running';
     await page.waitForFunction(() => parseInt(document.getElementById('frames').textContent) > 60 || document.body.dataset.phase !== 'running');
     await shoot(page, 'running');
-    await page.waitForFunction(isOver, null, { timeout: 60000 });
+    await page.waitForFunction(isOver);
     await page.waitForFunction(() => document.body.dataset.read === 'whole' || !document.getElementById('problem').hidden || document.getElementById('frames').textContent === '–');
   }
   await shoot(page, 'end');
@@ -106,6 +106,7 @@ async function run(page) {
 
 try {
   const page = await context.newPage();
+  page.setDefaultTimeout(90000);
   await watch(page);
   const result = { ...(await run(page)), ...seen };
   if (options.server) {
