@@ -7,6 +7,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from physkit.core.artifact import METADATA_KEY, ArtifactCard
+from physkit.export.litert.unroll import unrolled
 
 IDENTIFIER = b"TFL3"
 KEPT = (b"min_runtime_version",)
@@ -29,13 +30,16 @@ def sorted_by_weights(model: bytes, fewest: int) -> bytes:
 
 
 def finished(model: bytes, card: ArtifactCard) -> bytes:
-    """The model with its card in the metadata; signatures keep the names of inputs and outputs.
+    """The model, for as many frames as its card says, with the card in the metadata.
 
-    A tensor's own name repeats where in the module it was made: a tenth of an int8 file.
+    Signatures keep the names of inputs and outputs. A tensor's own name repeats where in the module
+    it was made: a tenth of an int8 file.
     """
     tree = schema.ModelT.InitFromObj(schema.Model.GetRootAs(model, 0))
     for buffer in tree.buffers:
         _bring_inside(buffer, model)
+    if card.n_frames > 1:
+        unrolled(tree, card.n_frames)
     for graph in tree.subgraphs:
         for number, tensor in enumerate(graph.tensors):
             tensor.name = str(number)

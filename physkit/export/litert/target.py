@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from physkit.core.artifact import ArtifactCard, Precision
-from physkit.core.errors import InputError
 from physkit.core.files import whole_file
 from physkit.export.litert.flatbuffer import finished, sorted_by_weights
 from physkit.export.litert.lowered import LoweredStep
@@ -42,8 +41,6 @@ class LiteRTTarget(ExportTarget):
     suffix = ".tflite"
 
     def write(self, net: FacePhys, request: ExportRequest, path: Path) -> ArtifactCard:
-        if request.form == "chunk":
-            raise InputError("form chunk: LiteRT takes one frame a call; use form step")
         net = copy.deepcopy(net).float().cpu().eval()
         stream = FacePhysStream(net, order="hwc")
         states = {name: x.contiguous() for name, x in stream.init_state().items()}
@@ -57,11 +54,10 @@ class LiteRTTarget(ExportTarget):
 
 
 def _sample(net: FacePhys, request: ExportRequest, states: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Inputs by name, in the order of the artifact's."""
-    size = (request.n_frames, net.config.height, net.config.width, 3)
-    sample = {"frames": torch.rand(size)}
+    """Inputs of one frame by name, in the order of the artifact's."""
+    sample = {"frames": torch.rand(1, net.config.height, net.config.width, 3)}
     if request.fixed_dt_s is None:
-        sample["dt_s"] = torch.full((request.n_frames,), 1 / NOMINAL_FPS)
+        sample["dt_s"] = torch.full((1,), 1 / NOMINAL_FPS)
     dtype = getattr(torch, request.state_dtype)
     return sample | {name: x.to(dtype) for name, x in states.items()}
 
