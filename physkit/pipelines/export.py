@@ -1,6 +1,7 @@
 """`physkit export`: deployable artifacts of a FacePhys, and the proof that they are the same."""
 
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -115,7 +116,7 @@ class ExportResult:
                 "-" if x is None else f"{x:.2f}"
                 for x in (found.heart_rate_bpm, found.heart_rate_error_bpm)
             )
-            drift = max(found.state_drift.values())
+            drift = max(found.state_drift.values(), default=math.nan)  # no chunk ended there
             rows.append(
                 f"{file.path.name:34} {file.size_mb:5.2f} {found.max_error:9.2e} "
                 f"{found.rms_error:9.2e} {found.correlation:11.7f} {rate:>10} {off:>7} {drift:8.1e}"

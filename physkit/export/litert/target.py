@@ -4,6 +4,8 @@ import contextlib
 import copy
 import io
 import logging
+import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -34,6 +36,9 @@ INT8: tuple[str, Rule, Rule] = (
     {"compute_precision": "INTEGER", "explicit_dequantize": False},
 )
 
+STDERR = 2
+"""File descriptor of standard error."""
+
 
 class LiteRTTarget(ExportTarget):
     """LiteRT, whose CPU kernels are XNNPACK's; builtin operators only."""
@@ -63,11 +68,11 @@ def _sample(net: FacePhys, request: ExportRequest, states: dict[str, Tensor]) ->
 
 
 def _convert(module: torch.nn.Module, sample: dict[str, Tensor]) -> bytes:
-    import litert_torch
-
     for weight in module.parameters():  # the converter takes the bytes as they lie in memory
         weight.data = weight.data.contiguous()
     with _silence():
+        import litert_torch
+
         edge = litert_torch.signature("serving_default", module, sample_kwargs=sample).convert()
         model: bytes = edge.model_content()
     return model
@@ -81,13 +86,13 @@ def _quantise(model: bytes, precision: Precision, channels: int) -> bytes:
     few products an input that rounding it costs what it saves; and the stride-2 convolutions, whose
     input no TemporalNorm has scaled: rounded, they alone take the correlation from 0.9999 to 0.999.
     """
-    from ai_edge_quantizer import quantizer
-
     recipe = [_rule(name, ".*", HALF) for name in WEIGHTED]
     if precision == "int8":
         model = sorted_by_weights(model, (STRIDE * channels) ** 2 + 1)
         recipe = [*recipe, *(_rule(name, "large_", INT8) for name in WEIGHTED)]
     with _silence():
+        from ai_edge_quantizer import quantizer
+
         worker = quantizer.Quantizer(model)
         worker.load_quantization_recipe(recipe)
         quantised = worker.quantize().quantized_model
@@ -108,11 +113,23 @@ def _rule(operation: str, names: str, kind: tuple[str, Rule, Rule]) -> Rule:
 
 @contextlib.contextmanager
 def _silence() -> Iterator[None]:
-    """Keeps what the converters write about their progress off the terminal."""
+    """Keeps what the converters write about their progress off the terminal.
+
+    Some of it comes from C++, past Python's own streams; what goes wrong is raised all the same.
+    """
     level = logging.root.manager.disable
     logging.disable(logging.WARNING)
+    sys.stderr.flush()
+    terminal = os.dup(STDERR)
     try:
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        with (
+            open(os.devnull, "w") as nowhere,
+            contextlib.redirect_stdout(io.StringIO()),
+            contextlib.redirect_stderr(io.StringIO()),
+        ):
+            os.dup2(nowhere.fileno(), STDERR)
             yield
     finally:
+        os.dup2(terminal, STDERR)
+        os.close(terminal)
         logging.disable(level)
