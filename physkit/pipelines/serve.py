@@ -22,8 +22,8 @@ ARTIFACT_LIST = "artifacts.json"
 ARTIFACTS = "artifacts/"
 """Address of the network, its states and the face detector."""
 PRECISIONS = ("fp32", "int8", "fp16")
-"""Of several artifacts in a folder the first of these is taken. In Chromium int8 is under a tenth
-faster than fp32, and fp16 four times slower: the web runtime widens its weights at every frame."""
+"""Of several artifacts in a folder the first of these is taken: in Chromium int8 is no faster than
+fp32, and fp16 is slowest, since the web runtime widens its weights at every frame."""
 
 POLICY = (
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; "
