@@ -46,11 +46,11 @@ PHASES = ((math.pi / 2, math.pi), (0.0, math.pi / 2))
 
 
 def _conv(
-    x: Float[Tensor, "h w c"], layer: nn.Conv2d | Halve, *, stride: int, padding: int
-) -> Float[Tensor, "h2 w2 d"]:
-    """A convolution of channels-last pictures; the converter drops both permutations."""
-    y = F.conv2d(x[None].permute(0, 3, 1, 2), layer.weight, layer.bias, stride, padding)
-    return y.permute(0, 2, 3, 1)[0]
+    x: Float[Tensor, "1 h w c"], layer: nn.Conv2d | Halve, *, stride: int, padding: int
+) -> Float[Tensor, "1 h2 w2 d"]:
+    """A convolution of a channels-last picture; the converter drops both permutations."""
+    y = F.conv2d(x.permute(0, 3, 1, 2), layer.weight, layer.bias, stride, padding)
+    return y.permute(0, 2, 3, 1)
 
 
 def _side_by_side(parts: list[Float[Tensor, "1 _"]]) -> Float[Tensor, "1 n"]:
@@ -66,24 +66,18 @@ def _side_by_side(parts: list[Float[Tensor, "1 _"]]) -> Float[Tensor, "1 n"]:
 
 
 class LoweredSSM(nn.Module):
-    """`StreamSSM`, its projection cut into what is read apart; dt is projected once a head."""
+    """`StreamSSM`, its projection cut into what is read apart."""
 
     def __init__(self, ssm: StreamSSM) -> None:
         super().__init__()
-        self.d_inner, self.d_state, p = ssm.d_inner, ssm.d_state, ssm.head_dim
+        self.d_inner, self.d_state = ssm.d_inner, ssm.d_state
         sizes = [PARTS * ssm.d_inner, ssm.n_mixed, ssm.d_inner]
-        gate, row, dt = ssm.project.split_with_sizes(sizes)
-        gate_bias, row_bias, dt_bias = ssm.project_bias.split_with_sizes(sizes)
-        self.weights = nn.ParameterList([gate, row, dt[::p]])
-        self.biases = nn.ParameterList([gate_bias, row_bias, dt_bias[::p]])
-        self.new_tap = ssm.new_tap
-        by_head = "(heads p) -> heads p"
-        a_real = rearrange(ssm.a_real, by_head, p=p)
-        self.a_real = nn.Parameter(torch.stack([a_real, a_real]))  # of both parts
-        self.a_imag = nn.Parameter(rearrange(ssm.a_imag, by_head, p=p))
-        skip = rearrange(ssm.skip, by_head, p=p)
-        self.skip = nn.Parameter(torch.stack([skip, torch.zeros_like(skip)]))
-        self.phases = nn.Parameter(skip.new_tensor(PHASES)[..., None, None])
+        self.weights = nn.ParameterList(ssm.project.split_with_sizes(sizes))
+        self.biases = nn.ParameterList(ssm.project_bias.split_with_sizes(sizes))
+        self.new_tap, self.a_imag = ssm.new_tap, ssm.a_imag
+        self.a_real = nn.Parameter(torch.stack([ssm.a_real, ssm.a_real]))  # of both parts
+        self.skip = nn.Parameter(torch.stack([ssm.skip, torch.zeros_like(ssm.skip)]))
+        self.phases = nn.Parameter(self.skip.new_tensor(PHASES)[..., None])
         self.read_out, self.read_out_bias = ssm.read_out, ssm.read_out_bias
 
     def forward(
@@ -99,21 +93,20 @@ class LoweredSSM(nn.Module):
         gate, row, dt = (F.linear(u, weight, bias) for weight, bias in affine)
         gate = F.relu6(gate)
         mixed = F.relu6(row * self.new_tap + earlier)
-        x = mixed[:, : self.d_inner].reshape(self.a_imag.shape)
-        columns = mixed.reshape(-1, 1)
+        x, columns = mixed[:, : self.d_inner], mixed.reshape(-1, 1)
         b_in = columns[self.d_inner : self.d_inner + self.d_state]
         c_out = columns[self.d_inner + self.d_state :]
-        delta = (dt.exp().clamp(max=MAX_STEP) * frames).reshape(-1, 1)
+        delta = dt.exp().clamp(max=MAX_STEP) * frames
         decay = (delta * self.a_real).exp()
-        phase = phase.reshape(self.a_imag.shape) + delta * self.a_imag
+        phase = phase + delta * self.a_imag
         turn = torch.sin(phase + self.phases)
-        enters = (delta * x) * turn[0]
+        enters = (delta * x) * turn[:1]
         state = state * decay.reshape(1, -1) + b_in * enters.reshape(1, -1)
-        parts = (state * c_out).sum(dim=0).reshape(1, *decay.shape)
+        parts = (state * c_out).sum(dim=0).reshape(1, PARTS, -1)
         y = (turn * parts).sum(dim=1) + self.skip * x
         y = y.reshape(1, -1) * gate
         y = y * torch.rsqrt((y * y).mean(dim=1, keepdim=True) + NORM_EPS)
-        return F.linear(y, self.read_out, self.read_out_bias), row, phase.reshape(1, -1), state
+        return F.linear(y, self.read_out, self.read_out_bias), row, phase, state
 
 
 class LoweredConv(nn.Module):
@@ -122,9 +115,8 @@ class LoweredConv(nn.Module):
     def __init__(self, conv: StreamConv, rate: Tensor, gamma: Tensor, width: int) -> None:
         super().__init__()
         self.gamma = nn.Parameter(gamma)
-        self.rate, self.beta = (
-            nn.Parameter(repeat(x, "c -> w c", w=width)) for x in (rate, conv.beta[:, 0, 0])
-        )
+        self.rate = nn.Parameter(repeat(rate, "c -> w c", w=width))
+        self.beta = nn.Parameter(repeat(conv.beta[:, 0, 0], "c -> 1 1 w c", w=width))
         self.conv_in, self.expand, self.conv_out = conv.conv_in, conv.expand, conv.conv_out
         self.ssm = LoweredSSM(conv.ssm)
 
@@ -152,9 +144,9 @@ class LoweredConv(nn.Module):
         normed = scale * (off * torch.rsqrt(var + EPS))
         narrow = _conv(normed + self.beta, self.conv_in, stride=1, padding=1)
         wide = F.relu6(F.linear(narrow, self.expand.weight, self.expand.bias))
-        steer, *kept = self.ssm(wide.mean(dim=(0, 1))[None], *ssm_inputs)
-        y = F.relu6(_conv(normed + steer, self.conv_out, stride=1, padding=1))
-        return y, mean, var, *kept
+        steer, *kept = self.ssm(wide.mean(dim=(1, 2)), *ssm_inputs)
+        y = F.relu6(_conv(normed + steer[:, None, None], self.conv_out, stride=1, padding=1))
+        return y[0], mean, var, *kept
 
 
 class LoweredStep(nn.Module):
@@ -226,7 +218,7 @@ class LoweredStep(nn.Module):
 
     def _halve(self, halve: Halve, x: Float[Tensor, "h w c"]) -> Float[Tensor, "h2 w2 c"]:
         x = F.pad(x, halve.padding) if any(halve.padding) else x
-        return _conv(x, halve, stride=STRIDE, padding=0)
+        return _conv(x[None], halve, stride=STRIDE, padding=0)[0]
 
     def _ssm_inputs(self, frames: Tensor, state: State) -> list[tuple[Tensor, ...]]:
         """What `LoweredSSM` takes, for each of them."""
