@@ -179,7 +179,7 @@ def run(config: ExportConfig, *, progress: bool = False) -> ExportResult:
         target.write(net, request, path)
         paths.append(path)
     with torch_threads(1):  # one frame at a time is too little for more
-        files = tuple(_checked(net, paths, clip))
+        files = tuple(_checked(net, paths, clip, is_drawn=config.clip == SYNTHETIC))
     report = folder / PARITY_FILE
     told = "a synthetic person" if config.clip == SYNTHETIC else config.clip
     result = ExportResult(files, states, report, told)
@@ -223,7 +223,9 @@ def _requests(
         yield ExportRequest(form="chunk", n_frames=n_frames, **common)
 
 
-def _checked(net: "FacePhys", paths: list[Path], clip: "Calibration") -> "Iterator[ExportedFile]":
+def _checked(
+    net: "FacePhys", paths: list[Path], clip: "Calibration", *, is_drawn: bool
+) -> "Iterator[ExportedFile]":
     """Every artifact, run by its own runtime over the clip."""
     from physkit.export.parity import compare, reference
     from physkit.runtime.session import Session
@@ -236,7 +238,12 @@ def _checked(net: "FacePhys", paths: list[Path], clip: "Calibration") -> "Iterat
         answer = _answer(net, session, clip, marks)
         n_read = len(answer.pulse)
         parity = compare(
-            session.card, answer, truth.first(n_read), artifact=path.name, runtime=session.runtime
+            session.card,
+            answer,
+            truth.first(n_read),
+            artifact=path.name,
+            runtime=session.runtime,
+            is_drawn=is_drawn,
         )
         yield ExportedFile(path, path.stat().st_size / 1e6, parity)
 

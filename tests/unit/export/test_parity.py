@@ -54,6 +54,9 @@ def test_states_in_half_precision_loosen_the_limits_to_what_they_can_keep() -> N
     half = dataclasses.replace(CARD, states=(StateSpec("rows", (3, 4), "float16"),))
     assert limits_of(half).correlation == 0.999
     assert limits_of(CARD).correlation == 0.9995
+    assert limits_of(CARD, is_drawn=True).correlation == 0.995
+    exact = dataclasses.replace(CARD, precision="fp32")
+    assert limits_of(exact, is_drawn=True) == limits_of(exact)
     assert limits_of(dataclasses.replace(half, precision="fp32")).max_error is None
 
 
