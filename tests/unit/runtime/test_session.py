@@ -173,7 +173,8 @@ def test_a_runtime_that_is_not_installed_names_its_extra(
         file.write_bytes(b"")
         for name in [n for n in sys.modules if n.startswith("physkit.runtime.engines.")]:
             monkeypatch.delitem(sys.modules, name)
-        monkeypatch.setitem(sys.modules, package, None)
+        for name in [package, *(n for n in sys.modules if n.startswith(f"{package}."))]:
+            monkeypatch.setitem(sys.modules, name, None)
         with pytest.raises(MissingExtraError, match=rf"physkit\[{extra}\]"):
             Session(file)
 
