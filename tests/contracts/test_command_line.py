@@ -10,7 +10,8 @@ import time
 
 import pytest
 
-from physkit.cli import COMMANDS, main
+from physkit.cli import COMMANDS, _parse, main
+from physkit.pipelines.export import ExportConfig
 
 HEAVY = ("torch", "numpy", "scipy", "cv2", "av", "matplotlib", "pyarrow", "jsonargparse")
 
@@ -139,3 +140,16 @@ def test_doctor_and_weights_speak_json(capsys: pytest.CaptureFixture[str]) -> No
 def test_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
     assert capsys.readouterr().out.strip()[0].isdigit()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--targets", "onnx", "jax", "--chunks", "16", "64", "--frames", "9"],
+        ["--targets", "[onnx, jax]", "--chunks", "[16,64]", "--frames", "9"],
+        ["--targets=onnx,jax", "--chunks=16,64", "--frames=9"],
+    ],
+)
+def test_an_option_of_several_takes_them_in_any_form(words: list[str]) -> None:
+    config = _parse("export", COMMANDS["export"], ExportConfig, [*words, "--out", "x"])["config"]
+    assert (config.targets, config.chunks, config.frames) == (["onnx", "jax"], [16, 64], 9)

@@ -17,7 +17,10 @@ from physkit.pipelines.bench.released import released_litert, released_onnx
 from physkit.pipelines.bench.report import BenchReport, BenchRow, Machine
 from physkit.pipelines.bench.step import BenchStepConfig, run
 
-NAMES = ["torch-eager", "torch-compiled", "released-onnx", "released-litert"]
+NAMES = [
+    *("torch-eager", "torch-compiled", "onnx-fp32", "onnx-int8", "litert-fp32", "litert-int8"),
+    *("jax", "jax-plain", "released-onnx", "released-litert"),
+]
 
 
 @pytest.mark.slow
@@ -32,13 +35,10 @@ def test_every_runtime_is_measured_beside_the_released_files(assets: Path) -> No
         assert row["threads"] == 1
 
 
-def test_a_runtime_that_cannot_run_says_why(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # Compiling takes half a minute, and is measured above.
-    monkeypatch.setattr("physkit.runtime.compiled.compile_step", lambda net, _: net.step)
+def test_a_runtime_that_cannot_run_says_why(tmp_path: Path) -> None:
     (tmp_path / "model.tflite").write_bytes(b"not a model")
-    report = run(BenchStepConfig(released=str(tmp_path), repeats=1, frames=1))
+    chosen = ["torch-eager", "released-onnx", "released-litert"]
+    report = run(BenchStepConfig(released=str(tmp_path), repeats=1, frames=1, rows=chosen))
     rows = {row.name: row for row in report.rows}
     assert rows["torch-eager"].frames_per_s
     for name, file in (("released-onnx", "model.onnx"), ("released-litert", "model.tflite")):

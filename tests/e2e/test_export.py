@@ -175,3 +175,28 @@ def test_weights_of_another_model_are_not_exported(
     save_weights(path, {"weight": torch.zeros(1)}, WeightsCard("physnet", {}))
     assert main(exported(tmp_path, path, crops)) == 2
     assert "physnet" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_session_survives_a_simulated_hour_of_jitter_and_gaps(
+    weights: Path, crops: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["bench", "soak", str(weights), "--clip", str(crops), "--hours", "0.05"]
+    assert main([*words, "--gap_every_s", "20", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["n_frames"] == 5400
+    assert told["n_gaps"] > 1
+    assert told["n_refused"] == 6
+    assert told["n_not_finite"] == 0
+    assert told["is_unchanged"]
+    assert told["resumes_exactly"]
+
+
+@pytest.mark.parametrize(
+    "words", [["--hours", "0"], ["--jitter", "2"], ["--clip", "none.mp4"], ["--fps", "-1"]]
+)
+def test_a_soak_that_makes_no_sense_is_refused(
+    words: list[str], weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["bench", "soak", str(weights), *words]) == 2
+    assert words[1] in capsys.readouterr().err

@@ -142,8 +142,7 @@ class _Files:
 
         session = Session(path, runtime=runtime, threads=self._threads)
 
-        def run() -> None:
-            session.reset()
+        def run() -> None:  # one stream, which goes on from pass to pass
             for frame in self._clip:
                 session.step(frame, SECONDS_A_FRAME)
 
