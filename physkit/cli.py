@@ -7,6 +7,7 @@ import importlib
 import inspect
 import json
 import os
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -331,7 +332,7 @@ def _with_values(config_class: type, words: list[str]) -> list[str]:
             given.append(f"{word}=true")
         elif option in lists | numbers:
             values = [value] if equals else []
-            while rest and not equals and not rest[0].startswith("--"):
+            while rest and not equals and not re.match(r"--?[a-z]", rest[0]):
                 values.append(rest.pop(0))
             several = ",".join(item.strip("[] ") for item in values)
             given.append(f"{option}={_as_texts(several) if option in lists else f'[{several}]'}")

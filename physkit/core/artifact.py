@@ -78,7 +78,7 @@ class ArtifactCard:
         again = "make it again by physkit export"
         try:
             found: dict[str, Any] = json.loads(text or "")
-            version = found["artifact_format"]
+            version = int(found["artifact_format"])
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(
                 f"{path}: no artifact of physkit, it carries no card; {again}"

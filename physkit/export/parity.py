@@ -1,9 +1,11 @@
 """How far a deployed network is from the definition, and how far it may be."""
 
 import copy
+import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,13 +29,15 @@ class Limits:
     """Least correlation of the waveforms."""
     heart_rate_bpm: float
     """Largest difference of the heart rates in beats per minute."""
+    state_drift: float
+    """Largest `Parity.state_drift`."""
 
 
 LIMITS: Mapping[str, Limits] = MappingProxyType(
     {
-        "fp32": Limits(max_error=2e-4, correlation=0.999999, heart_rate_bpm=0.05),
-        "fp16": Limits(max_error=None, correlation=0.999, heart_rate_bpm=0.3),
-        "int8": Limits(max_error=None, correlation=0.9995, heart_rate_bpm=0.3),
+        "fp32": Limits(2e-4, correlation=0.999999, heart_rate_bpm=0.05, state_drift=1e-3),
+        "fp16": Limits(None, correlation=0.999, heart_rate_bpm=0.3, state_drift=1.0),
+        "int8": Limits(None, correlation=0.9995, heart_rate_bpm=0.3, state_drift=1.0),
     }
 )
 """By precision; states kept in half precision are held to what fp16 is, where that is less."""
@@ -85,6 +89,17 @@ class Parity:
     the worst state."""
     failures: tuple[str, ...]
     """Limits that it breaks."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; None for a figure that is NaN or infinite."""
+
+        def told(value: Any) -> Any:
+            if isinstance(value, Mapping):
+                return {str(key): told(each) for key, each in value.items()}
+            is_number = isinstance(value, float)
+            return None if is_number and not math.isfinite(value) else value
+
+        return {field.name: told(getattr(self, field.name)) for field in fields(self)}
 
 
 def reference(
@@ -138,16 +153,20 @@ def compare(
         state_drift={t: _distance(answer.states[t], truth.states[t]) for t in answer.states},
         failures=(),
     )
-    return replace(found, failures=tuple(_broken(found, limits_of(card, is_drawn=is_drawn))))
+    failures = list(_broken(found, limits_of(card, is_drawn=is_drawn)))
+    if rates[0] is None and rates[1] is not None:
+        failures.insert(0, "it shows no heart rate, the reference does")
+    return replace(found, failures=tuple(failures))
 
 
 def limits_of(card: ArtifactCard, *, is_drawn: bool = False) -> Limits:
     """What an artifact is held to."""
     limits = LIMITS[card.precision]
-    if any(state.dtype == "float16" for state in card.states):
+    is_half = any(state.dtype == "float16" for state in card.states)
+    if is_half:
         half = LIMITS["fp16"]
         limits = replace(half, correlation=min(half.correlation, limits.correlation))
-    if is_drawn and limits.max_error is None:
+    if is_drawn and (card.precision == "int8" or is_half):
         limits = replace(limits, correlation=min(limits.correlation, DRAWN_CORRELATION))
     return limits
 
@@ -166,6 +185,9 @@ def _broken(found: Parity, limits: Limits) -> Iterator[str]:
         yield f"a sample is {found.max_error:.2g} off; {limits.max_error:g} is allowed"
     if not found.correlation >= limits.correlation:
         yield f"correlation {found.correlation:.6f}; {limits.correlation:g} is needed"
+    drift = max(found.state_drift.values(), default=0.0)
+    if not drift <= limits.state_drift:
+        yield f"a state is {drift:.2g} of its size off; {limits.state_drift:g} is allowed"
     error_bpm = found.heart_rate_error_bpm
     if error_bpm is not None and error_bpm > limits.heart_rate_bpm:
         yield f"heart rate {error_bpm:.2f} bpm off; {limits.heart_rate_bpm:g} is allowed"

@@ -74,6 +74,9 @@ class ExportTarget(ABC):
     calibrates_int8: ClassVar[bool] = False
     """Whether int8 needs the request's calibration."""
 
+    def check(self, request: ExportRequest) -> None:  # noqa: B027 (most targets meet any)
+        """Raises InputError for a request that this runtime cannot meet."""
+
     @abstractmethod
     def write(self, net: FacePhys, request: ExportRequest, path: Path) -> ArtifactCard:
         """Write one artifact, its card inside, whole or not at all; the states file is not its job.

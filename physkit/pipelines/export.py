@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -59,6 +59,10 @@ class ExportConfig:
                 raise unknown_name("precision", name, PRECISIONS)
         if min(self.chunks or [2]) < 2:
             raise InputError(f"--chunks {self.chunks}: a chunk has 2 frames or more")
+        if max(self.chunks or [0]) > self.frames:
+            raise InputError(
+                f"--chunks {self.chunks}: longer than the check, --frames {self.frames}; raise that"
+            )
         if self.fps is not None and not 1 <= self.fps <= 1000:
             raise InputError(f"--fps {self.fps}: must be 1 to 1000 frames a second")
         if self.frames < 2:
@@ -100,7 +104,7 @@ class ExportResult:
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         files = [
-            {"path": str(file.path), "size_mb": file.size_mb, **asdict(file.parity)}
+            {"path": str(file.path), "size_mb": file.size_mb, **file.parity.to_dict()}
             for file in self.files
         ]
         return {"clip": self.clip, "states": str(self.states), "files": files}
@@ -171,6 +175,8 @@ def run(config: ExportConfig, *, progress: bool = False) -> ExportResult:
         for name, target in targets.items()
         for request in _requests(config, target.precisions, calibration, weights_sha256)
     ]
+    for _, target, request in jobs:
+        target.check(request)
     states = write_states(folder, net, weights_sha256)
     paths = []
     for _, target, request in (bar := tqdm(jobs, unit="file", disable=None if progress else True)):

@@ -162,6 +162,7 @@ def make_site(config: ServeConfig) -> Site:
             "which is cd web && npm ci && npm run build (or give --page)"
         )
     model = _find_model(Path(config.artifacts)) if config.artifacts else _export(config.weights)
+    _check_model(model)
     return Site(page, model, _states_beside(model), _find_detector(config.detector_weights))
 
 
@@ -176,6 +177,19 @@ def _find_model(place: Path) -> Path:
     raise InputError(
         f"{place}: no facephys_step_*.tflite; make one by physkit export --targets litert"
     )
+
+
+def _check_model(model: Path) -> None:
+    """Raises InputError for a file that the page cannot run: it would show in the browser only."""
+    from physkit.core.artifact import ArtifactCard
+    from physkit.runtime.engines.tflite_file import read_card_text
+
+    card = ArtifactCard.from_json(read_card_text(model), path=str(model))
+    if card.form != "step" or card.fixed_dt_s is not None:
+        raise InputError(
+            f"{model}: the page takes one frame a call, at its true time; give a step exported "
+            "without --chunks and --fps"
+        )
 
 
 def _states_beside(model: Path) -> Path:
@@ -274,9 +288,16 @@ class _Handler(SimpleHTTPRequestHandler):
             return None
         if _name(self.path) == ARTIFACT_LIST:
             return self._send_listing()
-        if not Path(self.translate_path(self.path)).is_file():  # a folder is not listed
+        try:
+            is_file = Path(self.translate_path(self.path)).is_file()  # a folder is not listed
+        except OSError:  # such as a name that is too long
+            is_file = False
+        if not is_file:
             self.send_error(HTTPStatus.NOT_FOUND)
             return None
+        if _name(self.path) in self._artifacts:
+            # Other weights may lie there now, and be older: a time does not tell them apart.
+            del self.headers["If-Modified-Since"]
         return super().send_head()
 
     def translate_path(self, path: str) -> str:
@@ -300,7 +321,10 @@ class _Handler(SimpleHTTPRequestHandler):
     def _is_ours(self) -> bool:
         """Whether it was asked for by this computer's name: another site's name that leads here
         could read the files."""
-        host = urlsplit(f"//{self.headers.get('Host', '')}").hostname
+        try:
+            host = urlsplit(f"//{self.headers.get('Host', '')}").hostname
+        except ValueError:
+            return False
         return host in (HOST, "localhost")
 
     def _send_listing(self) -> Any:

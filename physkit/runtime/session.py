@@ -19,7 +19,7 @@ from physkit.runtime.engines.base import Engine, as_engine, as_file
 
 LONGEST_DT_S = 1.0
 """No frame lasts longer: after such a gap a stream begins anew."""
-FIXED_TOLERANCE = 0.02
+FIXED_TOLERANCE = 0.05
 """How far a frame's duration may be off, as a share, where an artifact was made for one rate."""
 
 
@@ -73,6 +73,8 @@ class Session:
                 "an artifact of the form step"
             )
         pulse = self._engine.advance(self._checked(frame)[None], self._checked_dt_s(dt_s))
+        if self._last_s is not None:
+            self._last_s += dt_s
         return float(pulse[0])
 
     def advance(self, frames: np.ndarray, dt_s: np.ndarray) -> np.ndarray:
@@ -84,17 +86,21 @@ class Session:
             )
         crops = np.stack([self._checked(frame) for frame in frames])
         durations = np.concatenate([self._checked_dt_s(float(each)) for each in dt_s])
-        return self._engine.advance(crops, durations)
+        pulse = self._engine.advance(crops, durations)
+        if self._last_s is not None:
+            self._last_s += float(np.sum(dt_s))
+        return pulse
 
     def run(
         self, frames: Iterable[np.ndarray], timestamps_s: Sequence[float] | np.ndarray
     ) -> np.ndarray:
         """Pulse (t,) of face crops at rising times in seconds; goes on where the last run ended.
 
-        A stream's first frame is taken to last as long as its second; after more than MAX_GAP_S
-        without a frame the stream begins anew. Raises InputError before any frame is read for times
-        that do not rise from the last run's end on, or do not fit the artifact's chunks; and at
-        the frame for one that cannot be used, up to where the stream has then gone on.
+        A frame that follows none, or steps, is taken to last as long as the next; after more than
+        MAX_GAP_S without a frame the stream begins anew. Raises InputError before any frame is
+        read for times that do not rise from the last run's end on, or do not fit the artifact's
+        chunks or rate; and at the frame for one that cannot be used, up to where the stream has
+        then gone on.
         """
         times_s = np.asarray(timestamps_s, np.float64)
         dt_s, is_new = self._durations(times_s)
@@ -153,7 +159,7 @@ class Session:
             return frame.astype(np.float32) / 255
         if not np.issubdtype(frame.dtype, np.floating):
             raise InputError(f"frame of {frame.dtype}: give uint8, or floating in [0, 1]")
-        frame = frame.astype(np.float32, copy=False)
+        frame = np.ascontiguousarray(frame, np.float32)
         low, high = float(frame.min()), float(frame.max())
         if not (low >= 0 and high <= 1):  # NaN is neither
             raise InputError(f"frame from {low:.4g} to {high:.4g}: {card.pixels} is read; scale it")
@@ -164,19 +170,16 @@ class Session:
             raise InputError(
                 f"dt_s {dt_s}: must be above 0 and at most {LONGEST_DT_S} s; reset after a gap"
             )
-        fixed_s = self.card.fixed_dt_s
-        if fixed_s is not None and not math.isclose(dt_s, fixed_s, rel_tol=FIXED_TOLERANCE):
-            raise InputError(
-                f"dt_s {dt_s}: {self.path} was made for {fixed_s} s a frame; use one of true times"
-            )
-        return np.array([dt_s], np.float32)
+        duration_s = np.array([dt_s], np.float32)
+        self._check_rate(duration_s)
+        return duration_s
 
     def _durations(self, times_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Duration of each frame, and whether a stream begins with it."""
         if times_s.ndim != 1 or not np.isfinite(times_s).all():
             raise InputError("timestamps_s: one finite number a frame is needed")
-        before_s = -math.inf if self._last_s is None else self._last_s
-        dt_s = np.diff(times_s, prepend=before_s)
+        before_s = times_s[:1] - NOMINAL_DT_S if self._last_s is None else [self._last_s]
+        dt_s = np.diff(np.concatenate([before_s, times_s]))
         if not (dt_s > 0).all():
             wrong = int(np.argmin(dt_s > 0))
             raise InputError(
@@ -186,7 +189,22 @@ class Session:
         is_new = dt_s > MAX_GAP_S
         following = np.append(dt_s[1:], NOMINAL_DT_S)
         following[following > MAX_GAP_S] = NOMINAL_DT_S
-        return np.where(is_new, following, dt_s).astype(np.float32), is_new
+        is_untold = is_new.copy()
+        is_untold[:1] |= self._last_s is None  # the first frame goes on from an unknown moment
+        dt_s = np.where(is_untold, following, dt_s)
+        self._check_rate(dt_s[~is_untold])
+        return dt_s.astype(np.float32), is_new
+
+    def _check_rate(self, dt_s: np.ndarray) -> None:
+        """Raises InputError unless an artifact for one rate is given frames at that rate."""
+        fixed_s = self.card.fixed_dt_s
+        if fixed_s is None or np.isclose(dt_s, fixed_s, rtol=FIXED_TOLERANCE, atol=0).all():
+            return
+        worst_s = float(dt_s[np.argmax(np.abs(dt_s - fixed_s))])
+        raise InputError(
+            f"dt_s {worst_s:.4g}: {self.path} was made for {fixed_s:.4g} s a frame; use one that "
+            "takes true times"
+        )
 
     def _check_chunks(self, is_new: np.ndarray) -> None:
         n = self.card.n_frames

@@ -127,7 +127,7 @@ def test_an_artifact_beyond_its_limit_ends_with_status_1(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    strict = parity.Limits(max_error=0.0, correlation=1.1, heart_rate_bpm=0.0)
+    strict = parity.Limits(0.0, correlation=1.1, heart_rate_bpm=0.0, state_drift=0.0)
     monkeypatch.setattr(parity, "LIMITS", {"fp32": strict})
     words = exported(tmp_path, weights, crops, "--targets", "onnx", "--precisions", "fp32")
     assert main(words) == 1
@@ -140,6 +140,8 @@ def test_an_artifact_beyond_its_limit_ends_with_status_1(
         ({"--targets": "onxx"}, "did you mean 'onnx'"),
         ({"--precisions": "int9"}, "did you mean 'int8'"),
         ({"--chunks": "1"}, "--chunks"),
+        ({"--chunks": "2000"}, "--frames 1000"),
+        ({"--precisions": "int8"}, "target jax"),
         ({"--fps": "0"}, "--fps"),
         ({"--frames": "1"}, "--frames"),
         ({"--clip": "none.mp4"}, "none.mp4"),

@@ -33,12 +33,15 @@ class JaxTarget(ExportTarget):
     suffix = ".jax"
     precisions = ("fp32",)
 
-    def write(self, net: FacePhys, request: ExportRequest, path: Path) -> ArtifactCard:
+    def check(self, request: ExportRequest) -> None:
         if request.precision == "int8":
             raise InputError(
                 "target jax: on a CPU its float32 is faster than XLA's int8; use precision fp32 or "
                 "fp16, or the target litert or onnx"
             )
+
+    def write(self, net: FacePhys, request: ExportRequest, path: Path) -> ArtifactCard:
+        self.check(request)
         deployed = facephys_stream.FacePhysStream(copy.deepcopy(net).cpu().double())
         card = make_card(net, request, order="hwc", states=deployed.init_state())
         half = request.precision == "fp16"

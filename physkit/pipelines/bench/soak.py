@@ -1,6 +1,7 @@
 """`physkit bench soak`: hours of a session's life in minutes."""
 
 import dataclasses
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 BLOCK = 900
 """Frames between two looks at the clock: half a minute of a stream."""
+MOST_SPREAD, MOST_GROWTH_MB = 2.0, 8.0
+"""An hour's spread may be so many times the first's, or a part of it; memory may grow so much."""
 WORD = 300
 """Frames of the passage that is read at the start and at the end, each time from the beginning."""
 
@@ -41,8 +44,10 @@ class BenchSoakConfig:
 
     def __post_init__(self) -> None:
         for option in ("hours", "fps", "gap_every_s"):
-            if not getattr(self, option) > 0:
-                raise InputError(f"--{option} {getattr(self, option)}: must be above 0")
+            if not 0 < getattr(self, option) < math.inf:
+                raise InputError(f"--{option} {getattr(self, option)}: must be above 0, and finite")
+        if self.hours * 3600 * self.fps < 2 * BLOCK:
+            raise InputError(f"--hours {self.hours}: under a minute of frames; give more")
         if not 0 <= self.jitter <= 1:
             raise InputError(f"--jitter {self.jitter}: must be 0 to 1")
 
@@ -82,7 +87,12 @@ class SoakResult:
     @property
     def exit_status(self) -> int:
         """1 where the session did not survive as it was."""
-        return int(bool(self.n_not_finite) or not (self.is_unchanged and self.resumes_exactly))
+        is_steady = all(
+            1 / MOST_SPREAD < x / self.spread_by_hour[0] < MOST_SPREAD for x in self.spread_by_hour
+        )
+        is_small = self.rss_growth_mb < MOST_GROWTH_MB
+        is_exact = self.is_unchanged and self.resumes_exactly
+        return int(bool(self.n_not_finite) or not (is_steady and is_small and is_exact))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -138,6 +148,7 @@ def run(config: BenchSoakConfig, *, progress: bool = False) -> SoakResult:
     duration_s = time.monotonic() - began_s
     resumes = _resumes(session, frames)
     pulse = np.concatenate(pulses)
+    finite, n_hours = np.nan_to_num(pulse), max(1, round(config.hours))
     session.reset()
     return SoakResult(
         artifact=config.artifact,
@@ -147,10 +158,8 @@ def run(config: BenchSoakConfig, *, progress: bool = False) -> SoakResult:
         n_gaps=n_gaps,
         n_refused=n_refused,
         n_not_finite=int(np.count_nonzero(~np.isfinite(pulse))),
-        largest_pulse=float(np.nanmax(np.abs(pulse))),
-        spread_by_hour=tuple(
-            float(part.std()) for part in np.array_split(pulse, max(1, round(config.hours)))
-        ),
+        largest_pulse=float(np.abs(finite).max()),
+        spread_by_hour=tuple(float(part.std()) for part in np.array_split(finite, n_hours)),
         rss_growth_mb=rss_growth / 1e6,
         is_unchanged=bool(np.array_equal(before, _passage(session, frames))),
         resumes_exactly=resumes,

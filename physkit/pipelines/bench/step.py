@@ -162,8 +162,9 @@ def _measure(
     errors: dict[str, str] = {}
     for name, build in builders.items():
         try:
-            passes[name] = build()
-            passes[name]()
+            run_once = build()
+            run_once()
+            passes[name] = run_once
         except PhyskitError as error:
             errors[name] = str(error)
     speeds: dict[str, list[float]] = {name: [] for name in builders}

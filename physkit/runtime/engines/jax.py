@@ -1,6 +1,7 @@
 """A FacePhys in XLA, from a serialized module of `jax.export`."""
 
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from physkit.core.errors import BackendError, InputError
 from physkit.runtime.engines.base import Arrays, Engine, initial_states
 
 CARD, MODULE = "card.json", "module.bin"
+DAMAGE = (zipfile.BadZipFile, zlib.error)
 MOST_BYTES = 200_000_000
 """No member of an artifact is larger."""
 
@@ -69,7 +71,7 @@ def _read(path: Path) -> tuple[ArtifactCard, export.Exported]:
     try:
         with zipfile.ZipFile(path) as file:
             text, data = (_member(file, name) for name in (CARD, MODULE))
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, KeyError, ValueError, NotImplementedError, *DAMAGE) as error:
         raise InputError(f"{path}: no artifact of physkit for JAX ({error}); {again}") from error
     card = ArtifactCard.from_json(text, path=str(path))
     try:

@@ -55,12 +55,17 @@ class LiteRTEngine(Engine):
             self._interpreter.allocate_tensors()
             signature = self._interpreter.get_signature_runner()
             inputs, outputs = signature.get_input_details(), signature.get_output_details()
-            self._frames = self._view(inputs, "frames", np.float32)
-            self._dt_s = self._view(inputs, "dt_s", np.float32) if "dt_s" in inputs else None
-            self._pulse = self._view(outputs, "pulse", np.float32)
-            dtypes = {spec.name: np.dtype(spec.dtype) for spec in self.card.states}
-            self._before = {k: self._view(inputs, k, dtype) for k, dtype in dtypes.items()}
-            after = {k: self._view(outputs, f"new_{k}", dtype) for k, dtype in dtypes.items()}
+            card, n = self.card, self.card.n_frames
+            crops, is_fixed = (n, card.height, card.width, 3), card.fixed_dt_s is not None
+            self._frames = self._view(inputs, "frames", crops, "float32")
+            self._dt_s = None if is_fixed else self._view(inputs, "dt_s", (n,), "float32")
+            self._pulse = self._view(outputs, "pulse", (n,), "float32")
+            self._before = {
+                x.name: self._view(inputs, x.name, x.shape, x.dtype) for x in card.states
+            }
+            after = {
+                x.name: self._view(outputs, f"new_{x.name}", x.shape, x.dtype) for x in card.states
+            }
         except (ValueError, RuntimeError, KeyError) as error:
             reason = str(error)[:LONGEST_REASON]
             raise InputError(
@@ -70,15 +75,15 @@ class LiteRTEngine(Engine):
         self.set_states(self.initial)
 
     def _view(
-        self, details: Mapping[str, Any], name: str, dtype: np.typing.DTypeLike
+        self, details: Mapping[str, Any], name: str, shape: tuple[int, ...], dtype: str
     ) -> np.ndarray:
         """A tensor's memory, which stays where it is as long as the interpreter lives.
 
         Not the interpreter's own view: it refuses to run while one of those is kept.
         """
         own = self._interpreter.tensor(details[name]["index"])()
-        if own.dtype != dtype:
-            raise ValueError(f"'{name}' is {own.dtype}, its card says {dtype}")
+        if own.shape != shape or own.dtype != dtype:
+            raise ValueError(f"'{name}' is {own.dtype} {own.shape}, its card: {dtype} {shape}")
         address, size = own.__array_interface__["data"][0], own.nbytes
         memory = (ctypes.c_byte * size).from_address(address)
         return np.frombuffer(memory, own.dtype).reshape(own.shape)

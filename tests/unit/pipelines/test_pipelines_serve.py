@@ -9,13 +9,33 @@ from pathlib import Path
 import pytest
 
 from physkit.cli import main
+from physkit.core.artifact import ArtifactCard
 from physkit.core.errors import InputError
 from physkit.export.target import STATES_FILE
 from physkit.pipelines.serve import ServeConfig, Site, make_server, make_site
+from physkit.runtime.engines import tflite_file
+
+CARD = ArtifactCard(
+    model="facephys",
+    form="step",
+    n_frames=1,
+    precision="fp32",
+    height=36,
+    width=36,
+    pixels="RGB in [0, 1]",
+    fixed_dt_s=None,
+    order="hwc",
+    states=(),
+    states_file=STATES_FILE,
+    weights_sha256="0",
+    physkit="0",
+)
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Site:
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
+    # files stand in for models here: what is in them is asked for by no test but one
+    monkeypatch.setattr(tflite_file, "read_card_text", lambda _: CARD.to_json())
     page, artifacts = tmp_path / "page", tmp_path / "artifacts"
     (page / "litert").mkdir(parents=True)
     artifacts.mkdir()
@@ -128,6 +148,19 @@ def test_without_a_detector_the_page_is_told_so(
     monkeypatch.setenv("PHYSKIT_HOME", str(tmp_path / "empty"))
     config = ServeConfig(page=str(site.page), artifacts=str(site.model))
     assert make_site(config).listing()["detector"] is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"form": "chunk", "n_frames": 16}, {"fixed_dt_s": 1 / 30}, {"artifact_format": 0}],
+)
+def test_a_model_that_the_page_cannot_run_is_refused(
+    change: dict[str, object], site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = json.dumps(json.loads(CARD.to_json()) | change)
+    monkeypatch.setattr(tflite_file, "read_card_text", lambda _: card)
+    with pytest.raises(InputError, match="export"):
+        make_site(ServeConfig(page=str(site.page), artifacts=str(site.model)))
 
 
 def test_a_taken_port_is_named(site: Site) -> None:

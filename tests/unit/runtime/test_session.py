@@ -1,5 +1,6 @@
 """A session carries one stream, refuses what cannot be read, and stays usable."""
 
+import dataclasses
 import json
 import struct
 import subprocess
@@ -68,6 +69,41 @@ def test_a_saved_state_goes_on_bit_by_bit(session: Session, weights: Path, tmp_p
     np.testing.assert_array_equal(other.run(CLIP[20:], TIMES_S[20:]), expected)
     for name, value in other.states().items():
         np.testing.assert_array_equal(value, session.states()[name])
+
+
+def test_a_run_goes_on_from_steps_and_from_a_loaded_state(
+    session: Session, weights: Path, tmp_path: Path
+) -> None:
+    whole = session.run(CLIP, TIMES_S)
+    session.reset()
+    for frame in CLIP[:10]:
+        session.step(frame, 1 / 30)
+    session.save_state(tmp_path / "state.safetensors")
+    np.testing.assert_allclose(session.run(CLIP[10:], TIMES_S[10:]), whole[10:], atol=1e-6)
+    other = Session(weights)
+    other.load_state(tmp_path / "state.safetensors")
+    np.testing.assert_allclose(other.run(CLIP[10:], TIMES_S[10:]), whole[10:], atol=1e-6)
+
+
+def test_steps_between_runs_move_the_clock(session: Session) -> None:
+    session.run(CLIP[:10], TIMES_S[:10])
+    for frame in CLIP[10:]:
+        session.step(frame, 1 / 30)
+    refused(session, lambda: session.run(CLIP[:1], [TIMES_S[20]]), match="in order")
+
+
+def test_an_artifact_of_one_rate_takes_no_other(session: Session) -> None:
+    engine = session._engine
+    engine.card = dataclasses.replace(engine.card, fixed_dt_s=1 / 30)
+    session.run(CLIP, TIMES_S)
+    refused(session, lambda: session.run(CLIP, 5 + TIMES_S / 2), match="made for")
+    refused(session, lambda: session.step(CLIP[0], 1 / 60), match="made for")
+
+
+def test_a_mirrored_view_is_a_frame(session: Session) -> None:
+    pulse = session.step(CLIP[0][:, ::-1, ::-1], 1 / 30)
+    session.reset()
+    assert session.step(CLIP[0][:, ::-1, ::-1].copy(), 1 / 30) == pulse
 
 
 def test_after_a_gap_the_stream_begins_anew(session: Session) -> None:
@@ -185,6 +221,8 @@ def test_a_card_of_another_version_says_what_to_do(session: Session) -> None:
     for change, match in (
         ({"artifact_format": 0}, "older version.*physkit export"),
         ({"artifact_format": 99}, "newer version.*upgrade"),
+        ({"artifact_format": "new"}, "no card"),
+        ({"artifact_format": None}, "no card"),
         ({"surprise": 1}, "damaged"),
     ):
         with pytest.raises(InputError, match=match):
