@@ -70,7 +70,7 @@ def drive(chromium: str, url: str, video: Path | None = None, **options: Any) ->
     """What the page shows in the end, and all that it asked for."""
     told = json.dumps({"chromium": chromium, **options})
     words = ["node", "tests/page.mjs", url, str(video or "-"), told]
-    done = subprocess.run(words, cwd=WEB, capture_output=True, text=True, timeout=240, check=False)
+    done = subprocess.run(words, cwd=WEB, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr
     shown: dict[str, Any] = json.loads(done.stdout)
     assert shown["foreign"] == []
