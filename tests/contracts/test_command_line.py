@@ -145,11 +145,11 @@ def test_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        ["--targets", "onnx", "jax", "--chunks", "16", "64", "--frames", "9"],
-        ["--targets", "[onnx, jax]", "--chunks", "[16,64]", "--frames", "9"],
-        ["--targets=onnx,jax", "--chunks=16,64", "--frames=9"],
+        ["--targets", "onnx", "jax", "--chunks", "16", "64", "--frames", "90"],
+        ["--targets", "[onnx, jax]", "--chunks", "[16,64]", "--frames", "90"],
+        ["--targets=onnx,jax", "--chunks=16,64", "--frames=90"],
     ],
 )
 def test_an_option_of_several_takes_them_in_any_form(words: list[str]) -> None:
     config = _parse("export", COMMANDS["export"], ExportConfig, [*words, "--out", "x"])["config"]
-    assert (config.targets, config.chunks, config.frames) == (["onnx", "jax"], [16, 64], 9)
+    assert (config.targets, config.chunks, config.frames) == (["onnx", "jax"], [16, 64], 90)
