@@ -9,9 +9,8 @@ import numpy as np
 from physkit.core.errors import InputError
 from physkit.core.units import MAX_GAP_S, NOMINAL_DT_S
 from physkit.export.target import Calibration
-from physkit.media.crops import read_crops
 from physkit.media.frames import CROPS_SUFFIXES, open_frames
-from physkit.pipelines.crops import check_crop_size, make_tracker, stored_crops, tracked_crops
+from physkit.pipelines.crops import crops_of_file, make_tracker, tracked_crops
 from physkit.synth.clip import ClipConfig, synthesise_clip
 
 SYNTHETIC = "synthetic"
@@ -44,9 +43,7 @@ def read_clip(name: str, *, size: int) -> Calibration:
     if name == SYNTHETIC:
         return _synthetic(size=size, seed=0, duration_s=SYNTHETIC_S)
     if Path(name).suffix.lower() in CROPS_SUFFIXES:
-        crops = read_crops(name, fps=None)
-        check_crop_size(name, crops, size=size)
-        seen = list(stored_crops(crops, size=size))
+        seen = list(crops_of_file(name, size=size)[0])
     else:
         tracker, _ = make_tracker("auto", None)
         with (

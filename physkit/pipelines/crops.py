@@ -13,7 +13,7 @@ from physkit.face.crop import crop_tracked
 from physkit.face.detect import DETECTORS
 from physkit.face.detect.base import FaceDetector
 from physkit.face.track import FaceTracker
-from physkit.media.crops import Crops
+from physkit.media.crops import Crops, read_crops
 from physkit.media.frames import FrameSource
 from physkit.media.picture import resized
 from physkit.pipelines.prefetch import prefetch
@@ -114,6 +114,26 @@ def stored_crops(crops: Crops, *, size: int) -> Iterator[TimedCrop]:
         if picture.shape[:2] != (size, size):
             picture = resized(picture, height=size, width=size)
         yield TimedCrop(float(timestamp_s), picture, 0)
+
+
+def crops_of_file(
+    path: str,
+    *,
+    size: int,
+    fps: float | None = None,
+    detector: str = "auto",
+    detector_weights: str | None = None,
+) -> tuple[Iterator[TimedCrop], int]:
+    """The crops of a crops file, size x size pixels, and their number.
+
+    fps: frame rate in Hz of a file without timestamps. detector, detector_weights: as the user gave
+    them. Raises InputError where a detector was given, and for a file that cannot be used.
+    """
+    if detector != "auto" or detector_weights:
+        raise InputError(f"{path}: crops need no detector; leave --detector out")
+    crops = read_crops(path, fps=fps)
+    check_crop_size(path, crops, size=size)
+    return stored_crops(crops, size=size), len(crops.frames)
 
 
 def check_crop_size(path: str, crops: Crops, *, size: int) -> None:

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from physkit.core.errors import InputError
 from physkit.models import MODELS
 from physkit.pipelines.stream import StretchReader
 from physkit.runtime.session import Session
@@ -14,15 +13,6 @@ class SessionReader(StretchReader):
     def __init__(self, session: Session) -> None:
         self.warmup_s = MODELS[session.card.model].warmup_s
         self._session = session
-
-    def check_any_rate(self) -> None:
-        """Raises InputError for an artifact that was made for one frame rate."""
-        fixed_s = self._session.card.fixed_dt_s
-        if fixed_s is not None:
-            raise InputError(
-                f"{self._session.path}: was made for {fixed_s:.4g} s a frame, and no live clock "
-                "is that even; use one of true times"
-            )
 
     def begin(self) -> None:
         self._session.reset()

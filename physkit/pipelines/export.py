@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -151,35 +151,31 @@ def run(config: ExportConfig, *, progress: bool = False) -> ExportResult:
     from physkit.export import TARGETS
     from physkit.export.target import write_states
     from physkit.pipelines.clip import SYNTHETIC, continued, read_calibration, read_clip
-    from physkit.pipelines.inference import crop_size_px
+    from physkit.pipelines.inference import crop_size_px, load_facephys
     from physkit.runtime.torch_cpu import torch_threads
 
-    net, weights_sha256 = _network(config.weights)
-    size = crop_size_px(net)
-    folder = Path(config.out)
-    targets = {name: TARGETS[name]() for name in config.targets or TARGETS}
-    clip = continued(read_clip(config.clip, size=size), config.frames)
-    is_calibrated = any(
-        target.calibrates_int8 and "int8" in (config.precisions or target.precisions)
-        for target in targets.values()
-    )
-    calibration = read_calibration(config.calibration, size=size) if is_calibrated else ()
-    if config.fps is not None:
-        clip.dt_s[:] = 1 / config.fps
+    net, weights_sha256 = load_facephys(config.weights)
+    size, folder = crop_size_px(net), Path(config.out)
+    jobs = [
+        (target, request)
+        for target in (TARGETS[name]() for name in config.targets or TARGETS)
+        for request in _requests(config, target.precisions, weights_sha256)
+    ]
+    for target, request in jobs:
+        target.check(request)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{folder}: cannot be made ({error}); choose another --out") from error
-    jobs = [
-        (name, target, request)
-        for name, target in targets.items()
-        for request in _requests(config, target.precisions, calibration, weights_sha256)
-    ]
-    for _, target, request in jobs:
-        target.check(request)
+    clip = continued(read_clip(config.clip, size=size), config.frames)
+    if config.fps is not None:
+        clip.dt_s[:] = 1 / config.fps
+    if any(target.calibrates_int8 and request.precision == "int8" for target, request in jobs):
+        calibration = read_calibration(config.calibration, size=size)
+        jobs = [(target, replace(request, calibration=calibration)) for target, request in jobs]
     states = write_states(folder, net, weights_sha256)
     paths = []
-    for _, target, request in (bar := tqdm(jobs, unit="file", disable=None if progress else True)):
+    for target, request in (bar := tqdm(jobs, unit="file", disable=None if progress else True)):
         path = folder / request.file_name(target.suffix)
         bar.set_description(path.name)
         target.write(net, request, path)
@@ -194,25 +190,9 @@ def run(config: ExportConfig, *, progress: bool = False) -> ExportResult:
     return result
 
 
-def _network(weights: str | None) -> "tuple[FacePhys, str]":
-    """The network, and the checksum of its weights file."""
-    from physkit.models.facephys import FacePhys
-    from physkit.weights.file import sha256
-    from physkit.weights.load import load_model
-    from physkit.weights.manifest import weights_at_hand
-
-    found = weights_at_hand("facephys")
-    path = Path(weights) if weights is not None else found[1] if found else None
-    net = load_model("facephys", path)
-    assert isinstance(net, FacePhys)
-    assert path is not None  # or there would be no network
-    return net, sha256(path)
-
-
 def _requests(
     config: ExportConfig,
     by_default: tuple[str, ...],
-    calibration: "tuple[Calibration, ...]",
     weights_sha256: str,
 ) -> "Iterator[ExportRequest]":
     from physkit.export.target import ExportRequest
@@ -221,7 +201,6 @@ def _requests(
         "weights_sha256": weights_sha256,
         "state_dtype": config.state_dtype,
         "fixed_dt_s": None if config.fps is None else 1 / config.fps,
-        "calibration": calibration,
     }
     for precision in config.precisions or by_default:
         yield ExportRequest(precision=precision, **common)  # type: ignore[arg-type]

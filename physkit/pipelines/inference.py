@@ -6,7 +6,9 @@ from typing import Any
 import torch
 
 from physkit.core.errors import InputError, PhyskitError
+from physkit.models.facephys import FacePhys
 from physkit.nn.streaming import PulseModel
+from physkit.weights.file import sha256
 from physkit.weights.load import load_model, read_any_weights
 from physkit.weights.manifest import known_weights, weights_at_hand
 
@@ -43,6 +45,18 @@ def choose_weights(name: str, weights_file: str | None) -> tuple[str, Path | Non
         released = f"the released ones: physkit weights pull {name}"
         notes = (f"weights {weights_name}: our own, of synthetic people only; {released}",)
     return name, weights, notes
+
+
+def load_facephys(weights_file: str | None) -> tuple[FacePhys, str]:
+    """A FacePhys, and the checksum of its weights file; None as in `choose_weights`.
+
+    Raises WeightsError.
+    """
+    _, path, _ = choose_weights("facephys", weights_file)
+    net = load_model("facephys", path)
+    assert isinstance(net, FacePhys)
+    assert path is not None  # or there would be no network
+    return net, sha256(path)
 
 
 def crop_size_px(model: PulseModel[Any]) -> int:

@@ -234,9 +234,8 @@ def _read_waveform(config: PredictConfig, choice: "Choice", *, progress: bool) -
     """The pulse of a whole file, as fast as it can be read."""
     from tqdm import tqdm
 
-    from physkit.media.crops import read_crops
     from physkit.media.frames import CROPS_SUFFIXES, open_frames
-    from physkit.pipelines.crops import check_crop_size, make_tracker, stored_crops, tracked_crops
+    from physkit.pipelines.crops import crops_of_file, make_tracker, tracked_crops
     from physkit.pipelines.prefetch import prefetch
     from physkit.pipelines.stream import PulseStream
     from physkit.pipelines.waveform import Waveform
@@ -258,11 +257,14 @@ def _read_waveform(config: PredictConfig, choice: "Choice", *, progress: bool) -
         return Waveform(stream.finish(), stream.n_seen, detector)
 
     if Path(config.input).suffix.lower() in CROPS_SUFFIXES:
-        if config.detector != "auto" or config.detector_weights:
-            raise InputError(f"{config.input}: crops need no detector; leave --detector out")
-        crops = read_crops(config.input, fps=config.fps)
-        check_crop_size(config.input, crops, size=size)
-        return drain(stored_crops(crops, size=size), len(crops.frames), None)
+        crops, n_frames = crops_of_file(
+            config.input,
+            size=size,
+            fps=config.fps,
+            detector=config.detector,
+            detector_weights=config.detector_weights,
+        )
+        return drain(crops, n_frames, None)
     tracker, detector = make_tracker(config.detector, config.detector_weights)
     with open_frames(config.input, fps=config.fps) as source:
         crops_ahead = prefetch(

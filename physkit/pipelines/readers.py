@@ -56,9 +56,10 @@ def choose_reader(
             f"--weights FILE{suffix}"
         )
     if is_exported and weights:
-        choice = _of_session(model, Path(weights), runtime, (), threads or 1, device)
-        if frame_by_frame and isinstance(choice.reader, SessionReader):
-            choice.reader.check_any_rate()
+        session = Session(weights, runtime=runtime, threads=threads or 1, device=device)
+        choice = _of_session(model, session, ())
+        if frame_by_frame:
+            _check_any_rate(session)
         return choice
     name, path, notes = choose_weights(model, weights)
     if runtime == "torch" and (path is None or name != "facephys" or not frame_by_frame):
@@ -67,14 +68,22 @@ def choose_reader(
         return Choice(name, runtime, reader, crop_size_px(net), notes)
     if name != "facephys" or path is None:
         raise InputError(f"--runtime {runtime}: runs facephys, not {name}; leave --runtime out")
-    return _of_session(name, path, runtime, notes, threads or 1, device)
+    session = Session(path, runtime=runtime, threads=threads or 1, device=device)
+    return _of_session(name, session, notes)
 
 
-def _of_session(
-    model: str, path: Path, runtime: str, notes: tuple[str, ...], threads: int, device: str
-) -> Choice:
-    session = Session(path, runtime=runtime, threads=threads, device=device)
-    card = session.card
+def _check_any_rate(session: Session) -> None:
+    """Raises InputError for an artifact that was made for one frame rate."""
+    fixed_s = session.card.fixed_dt_s
+    if fixed_s is not None:
+        raise InputError(
+            f"{session.path}: was made for {fixed_s:.4g} s a frame, and no live clock is that "
+            "even; use one of true times"
+        )
+
+
+def _of_session(model: str, session: Session, notes: tuple[str, ...]) -> Choice:
+    path, card = session.path, session.card
     if model not in ("auto", card.model):
         raise InputError(f"{path}: holds a {card.model}, not a {model}; leave --model out")
     if card.n_frames != 1:
@@ -82,4 +91,4 @@ def _of_session(
             f"{path}: takes {card.n_frames} frames at once; give the artifact of the form step"
         )
     size_px = square_px(card.model, height=card.height, width=card.width)
-    return Choice(card.model, runtime, SessionReader(session), size_px, notes)
+    return Choice(card.model, session.runtime, SessionReader(session), size_px, notes)

@@ -207,15 +207,9 @@ def _export(weights: str | None) -> Path:
     from physkit.core.files import cache_folder
     from physkit.export import TARGETS
     from physkit.export.target import ExportRequest, write_states
-    from physkit.models.facephys import FacePhys
-    from physkit.weights.file import sha256
-    from physkit.weights.load import load_model
+    from physkit.pipelines.inference import load_facephys
 
-    path = Path(weights) if weights else _weights_at_hand()
-    net = load_model("facephys", path)
-    if not isinstance(net, FacePhys):  # the registry says so; mypy cannot know
-        raise InputError(f"{path}: no FacePhys weights")
-    checksum = sha256(path)
+    net, checksum = load_facephys(weights)
     request = ExportRequest(weights_sha256=checksum)
     folder = cache_folder() / "web" / f"{checksum[:16]}-{ARTIFACT_FORMAT}"
     model = folder / request.file_name(".tflite")
@@ -224,15 +218,6 @@ def _export(weights: str | None) -> Path:
         write_states(folder, net, checksum)
         TARGETS["litert"]().write(net, request, model)
     return model
-
-
-def _weights_at_hand() -> Path:
-    from physkit.weights.manifest import weights_at_hand
-
-    found = weights_at_hand("facephys")
-    if found is None:
-        raise InputError("no FacePhys weights here; run physkit weights pull facephys")
-    return found[1]
 
 
 def _find_detector(given: str | None) -> Path | None:

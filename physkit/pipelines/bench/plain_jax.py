@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from physkit.core.errors import MissingExtraError
+from physkit.pipelines.bench.released import missing_extra
 from physkit.pipelines.bench.step import SECONDS_A_FRAME
 
 if TYPE_CHECKING:
@@ -21,9 +21,7 @@ def plain_jax(net: "FacePhys", clip: "Clip") -> Callable[[], None]:
     try:
         from physkit.export.jax.jitted import jitted_step
     except ModuleNotFoundError as error:
-        raise MissingExtraError(
-            f"needs the package '{error.name}': pip install 'physkit[export]'"
-        ) from error
+        raise missing_extra(error, "export") from error
     step, first_state = jitted_step(net)
     dt_s = np.full(1, SECONDS_A_FRAME, dtype=np.float32)
 

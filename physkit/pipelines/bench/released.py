@@ -23,7 +23,7 @@ def released_onnx(folder: Path, clip: Clip, threads: int) -> Callable[[], None]:
         import onnxruntime
         from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidProtobuf
     except ModuleNotFoundError as error:
-        raise _missing(error, "onnx") from error
+        raise missing_extra(error, "onnx") from error
     path = _existing(folder / "model.onnx")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
@@ -54,7 +54,7 @@ def released_litert(folder: Path, clip: Clip, threads: int) -> Callable[[], None
     try:
         from ai_edge_litert.interpreter import Interpreter
     except ModuleNotFoundError as error:
-        raise _missing(error, "litert") from error
+        raise missing_extra(error, "litert") from error
     path = _existing(folder / "model.tflite")
     try:
         interpreter = Interpreter(str(path), num_threads=threads)
@@ -95,5 +95,6 @@ def _existing(path: Path) -> Path:
     return path
 
 
-def _missing(error: ModuleNotFoundError, extra: str) -> MissingExtraError:
+def missing_extra(error: ModuleNotFoundError, extra: str) -> MissingExtraError:
+    """What a row says that cannot run for want of a package."""
     return MissingExtraError(f"needs the package '{error.name}': pip install 'physkit[{extra}]'")

@@ -207,9 +207,7 @@ def _resumes(session: "Session", frames: "np.ndarray") -> bool:
 
     import numpy as np
 
-    from physkit.runtime.session import Session as Other
-
-    other = Other(session.path, runtime=session.runtime)
+    other = type(session)(session.path, runtime=session.runtime)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "state.safetensors")
         session.save_state(file)

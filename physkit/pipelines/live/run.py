@@ -10,12 +10,10 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
-from physkit.core.errors import InputError
 from physkit.face.crop import crop_tracked
 from physkit.face.follow import FaceFollower
-from physkit.media.crops import read_crops
 from physkit.media.frames import CAMERA_PREFIX, CROPS_SUFFIXES, Frame, open_frames
-from physkit.pipelines.crops import TimedCrop, check_crop_size, choose_detector, stored_crops
+from physkit.pipelines.crops import TimedCrop, choose_detector, crops_of_file
 from physkit.pipelines.live.draw import Drawing
 from physkit.pipelines.live.interrupt import CtrlC
 from physkit.pipelines.live.measure import Measurement
@@ -153,11 +151,14 @@ class _Run:
 
 def _open_input(config: PredictConfig, size_px: int) -> _Input:
     if Path(config.input).suffix.lower() in CROPS_SUFFIXES:
-        if config.detector != "auto" or config.detector_weights:
-            raise InputError(f"{config.input}: crops need no detector; leave --detector out")
-        crops = read_crops(config.input, fps=config.fps)
-        check_crop_size(config.input, crops, size=size_px)
-        return _Input(stored_crops(crops, size=size_px), lambda crop: crop, lambda: None, None)
+        crops, _ = crops_of_file(
+            config.input,
+            size=size_px,
+            fps=config.fps,
+            detector=config.detector,
+            detector_weights=config.detector_weights,
+        )
+        return _Input(crops, lambda crop: crop, lambda: None, None)
     detector, name = choose_detector(config.detector, config.detector_weights)
     follower = FaceFollower(detector)
 
