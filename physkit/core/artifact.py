@@ -11,6 +11,10 @@ ARTIFACT_FORMAT = 1
 """Raised whenever a file written before could no longer be run as it was meant."""
 METADATA_KEY = "physkit"
 """Under which every kind of file carries its card, as JSON."""
+TFLITE_IDENTIFIER = b"TFL3"
+"""The second four bytes of a .tflite."""
+JAX_CARD, JAX_MODULE = "card.json", "module.bin"
+"""Members of a .jax, which is a zip file."""
 
 Form = Literal["step", "chunk"]
 Precision = Literal["fp32", "fp16", "int8"]
@@ -63,6 +67,11 @@ class ArtifactCard:
     """Version that wrote it."""
     artifact_format: int = ARTIFACT_FORMAT
     """Version of this contract."""
+
+    @property
+    def keeps_half(self) -> bool:
+        """Whether states are kept in half precision."""
+        return any(state.dtype == "float16" for state in self.states)
 
     def to_json(self) -> str:
         """Text for the metadata of a file."""

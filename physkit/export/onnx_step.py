@@ -110,10 +110,9 @@ class OnnxStep(nn.Module):
 
     def _ssm_inputs(self, frames: Tensor, state: dict[str, Tensor]) -> Iterator[SSMInputs]:
         stream = self.stream
-        earlier = (stream.old_taps * state["rows"]).sum(dim=0, keepdim=True) + stream.taps_bias
         phase = torch.fmod(state["phase"], TURN)[None]
         by_ssm = zip(
-            earlier.split_with_sizes(stream.row_sizes, dim=1),
+            stream.earlier_rows(state["rows"]),
             phase.split_with_sizes(stream.phase_sizes, dim=2),
             strict=True,
         )

@@ -138,7 +138,7 @@ def compare(
     rates = [_heart_rate_bpm(found) for found in (answer, truth)]
     rate_error = None if None in rates else abs(rates[0] - rates[1])  # type: ignore[operator]
     precision: str = card.precision
-    if any(state.dtype == "float16" for state in card.states):
+    if card.keeps_half:
         precision += ", states fp16"
     found = Parity(
         artifact=artifact,
@@ -162,11 +162,10 @@ def compare(
 def limits_of(card: ArtifactCard, *, is_drawn: bool = False) -> Limits:
     """What an artifact is held to."""
     limits = LIMITS[card.precision]
-    is_half = any(state.dtype == "float16" for state in card.states)
-    if is_half:
+    if card.keeps_half:
         half = LIMITS["fp16"]
         limits = replace(half, correlation=min(half.correlation, limits.correlation))
-    if is_drawn and (card.precision == "int8" or is_half):
+    if is_drawn and (card.precision == "int8" or card.keeps_half):
         limits = replace(limits, correlation=min(limits.correlation, DRAWN_CORRELATION))
     return limits
 

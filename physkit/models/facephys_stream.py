@@ -272,12 +272,16 @@ class FacePhysStream(nn.Module):
         old = 1 - new
         return torch.stack([new, old, new * old * old, self.gamma * old])[..., None, None]
 
+    def earlier_rows(self, rows: Float[Tensor, "3 c"]) -> tuple[Tensor, ...]:
+        """What the rows before this frame's, and the bias, give to each short convolution."""
+        earlier = (self.old_taps * rows).sum(dim=0, keepdim=True) + self.taps_bias
+        return tuple(earlier.split_with_sizes(self.row_sizes, dim=1))
+
     def _ssm_inputs(self, frames: Tensor, state: State) -> list[tuple[Tensor, ...]]:
         """What `StreamSSM` takes, for each of them."""
-        earlier = (self.old_taps * state["rows"]).sum(dim=0, keepdim=True) + self.taps_bias
         phase = torch.fmod(state["phase"], TURN)  # or its digits are spent on whole turns
         by_ssm = zip(
-            earlier.split_with_sizes(self.row_sizes, dim=1),
+            self.earlier_rows(state["rows"]),
             phase.split_with_sizes(self.phase_sizes, dim=1),
             (state[f"ssm_{k}"] for k in range(len(self.row_sizes))),
             strict=True,

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax import Array, export
 from jax.typing import DTypeLike
 
-from physkit.core.artifact import ArtifactCard
+from physkit.core.artifact import JAX_CARD, JAX_MODULE, ArtifactCard
 from physkit.core.errors import InputError
 from physkit.core.files import whole_file
 from physkit.export.jax.facephys_stream import FacePhysStream
@@ -18,8 +18,6 @@ from physkit.export.target import ExportRequest, ExportTarget, make_card
 from physkit.models import facephys_stream
 from physkit.models.facephys import FacePhys
 
-CARD, MODULE = "card.json", "module.bin"
-"""Members of an artifact, which is a zip file."""
 PLATFORMS = ("cpu", "cuda")
 """What XLA may compile an artifact for."""
 
@@ -57,8 +55,8 @@ class JaxTarget(ExportTarget):
             whole_file(path) as unfinished,
             zipfile.ZipFile(unfinished, "w", zipfile.ZIP_DEFLATED) as file,
         ):
-            file.writestr(CARD, card.to_json())
-            file.writestr(MODULE, bytes(module))
+            file.writestr(JAX_CARD, card.to_json())
+            file.writestr(JAX_MODULE, bytes(module))
         return card
 
 

@@ -6,10 +6,9 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from physkit.core.artifact import METADATA_KEY, ArtifactCard
+from physkit.core.artifact import METADATA_KEY, TFLITE_IDENTIFIER, ArtifactCard
 from physkit.export.litert.unroll import unrolled
 
-IDENTIFIER = b"TFL3"
 KEPT = (b"min_runtime_version",)
 """Metadata of the converter's that runtimes read."""
 
@@ -54,7 +53,7 @@ def finished(model: bytes, card: ArtifactCard) -> bytes:
 
 def _packed(tree: Any, size: int) -> bytes:
     builder = _Sharing(size)
-    builder.Finish(tree.Pack(builder), IDENTIFIER)
+    builder.Finish(tree.Pack(builder), TFLITE_IDENTIFIER)
     return bytes(builder.Output())
 
 

@@ -223,10 +223,9 @@ class LoweredStep(nn.Module):
     def _ssm_inputs(self, frames: Tensor, state: State) -> list[tuple[Tensor, ...]]:
         """What `LoweredSSM` takes, for each of them."""
         net = self.net
-        earlier = (net.old_taps * state["rows"]).sum(dim=0, keepdim=True) + net.taps_bias
         phase = state["phase"] - TURN * torch.floor(state["phase"] * (1 / TURN))
         by_ssm = zip(
-            earlier.split_with_sizes(net.row_sizes, dim=1),
+            net.earlier_rows(state["rows"]),
             phase.split_with_sizes(net.phase_sizes, dim=1),
             (state[f"ssm_{k}"] for k in range(len(net.row_sizes))),
             strict=True,

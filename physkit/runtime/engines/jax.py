@@ -9,11 +9,10 @@ import jax
 import numpy as np
 from jax import export
 
-from physkit.core.artifact import ArtifactCard
+from physkit.core.artifact import JAX_CARD, JAX_MODULE, ArtifactCard
 from physkit.core.errors import BackendError, InputError
 from physkit.runtime.engines.base import Arrays, Engine, initial_states
 
-CARD, MODULE = "card.json", "module.bin"
 DAMAGE = (zipfile.BadZipFile, zlib.error)
 MOST_BYTES = 200_000_000
 """No member of an artifact is larger."""
@@ -70,7 +69,7 @@ def _read(path: Path) -> tuple[ArtifactCard, export.Exported]:
     again = "make it again by physkit export"
     try:
         with zipfile.ZipFile(path) as file:
-            text, data = (_member(file, name) for name in (CARD, MODULE))
+            text, data = (_member(file, name) for name in (JAX_CARD, JAX_MODULE))
     except (OSError, KeyError, ValueError, NotImplementedError, *DAMAGE) as error:
         raise InputError(f"{path}: no artifact of physkit for JAX ({error}); {again}") from error
     card = ArtifactCard.from_json(text, path=str(path))

@@ -6,10 +6,9 @@ The layout: https://flatbuffers.dev/internals, and schema.fbs of LiteRT.
 import struct
 from pathlib import Path
 
-from physkit.core.artifact import METADATA_KEY
+from physkit.core.artifact import METADATA_KEY, TFLITE_IDENTIFIER
 from physkit.core.errors import InputError
 
-IDENTIFIER = b"TFL3"
 BUFFERS, METADATA = 4, 6
 """Fields of a model."""
 NAME, BUFFER = 0, 1
@@ -27,7 +26,7 @@ def read_card_text(path: Path) -> bytes | None:
         data = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; check the path") from error
-    if data[4:8] != IDENTIFIER:
+    if data[4:8] != TFLITE_IDENTIFIER:
         raise InputError(f"{path}: no LiteRT model; make one by physkit export")
     try:
         return _metadata(data)
