@@ -6,8 +6,9 @@ import json
 import numpy as np
 import pytest
 import torch
+from cards import A_CARD
 
-from physkit.core.artifact import ArtifactCard, StateSpec
+from physkit.core.artifact import StateSpec
 from physkit.export.parity import Reference, canonical, compare, limits_of, reference
 from physkit.models.facephys import FacePhys, FacePhysConfig
 from physkit.models.facephys_stream import FacePhysStream
@@ -15,21 +16,7 @@ from physkit.models.facephys_stream import FacePhysStream
 SIZE = FacePhysConfig(height=9, width=9, channels=8, n_blocks=2, d_state=6, head_d_state=4)
 TIMES_S = np.arange(600) / 30
 WAVE = np.sin(2 * np.pi * 1.2 * TIMES_S)
-CARD = ArtifactCard(
-    model="facephys",
-    form="step",
-    n_frames=1,
-    precision="int8",
-    height=9,
-    width=9,
-    pixels="RGB in [0, 1]",
-    fixed_dt_s=None,
-    order="hwc",
-    states=(StateSpec("rows", (3, 4), "float32"),),
-    states_file="s",
-    weights_sha256="0",
-    physkit="0",
-)
+CARD = dataclasses.replace(A_CARD, precision="int8", states=(StateSpec("rows", (3, 4), "float32"),))
 
 
 def told(pulse: np.ndarray, precision: str = "int8") -> tuple[str, ...]:

@@ -1,52 +1,16 @@
 """A face followed live: every frame is answered from it and those before it alone."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
+from spot_detector import SpotDetector
 
-from physkit.face.box import Box, box_at
-from physkit.face.detect.base import Detection, FaceBoxRule, FaceDetector
+from physkit.face.detect.base import FaceDetector
 from physkit.face.follow import FaceFollower
 from physkit.face.track import FaceTracker, TrackedFrame
 from physkit.media.frames import Frame
-from physkit.media.picture import Picture
 
 FPS, HEIGHT, WIDTH = 30.0, 120, 160
-
-
-class SpotDetector:
-    """Takes a bright red square for a face."""
-
-    config = None
-    face_box = FaceBoxRule(width=1.0, height=1.0, shift_y=0.0)
-
-    def __init__(self) -> None:
-        self.n_pictures = 0
-
-    def detect(
-        self,
-        frames: Sequence[np.ndarray],
-        *,
-        min_face: float = 0.0,  # noqa: ARG002 - of the protocol
-    ) -> list[list[Detection]]:
-        self.n_pictures += len(frames)
-        return [self._spots(frame) for frame in frames]
-
-    def glimpse(
-        self,
-        picture: Picture,  # noqa: ARG002 - of the protocol
-        near: Box,  # noqa: ARG002
-        *,
-        min_face_px: float,  # noqa: ARG002
-    ) -> Detection | None:
-        return None
-
-    def _spots(self, rgb: np.ndarray) -> list[Detection]:
-        rows, columns = np.nonzero(rgb[..., 0] == 250)
-        if len(rows) == 0:
-            return []
-        side = float(np.ptp(columns) + 1)
-        return [Detection(box_at(columns.min() + side / 2, rows.min() + side / 2, side, side), 0.9)]
 
 
 def picture(index: int, x: int | None, *, ground: int = 60) -> Frame:

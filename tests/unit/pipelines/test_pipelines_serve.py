@@ -7,35 +7,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cards import A_CARD
 
 from physkit.cli import main
-from physkit.core.artifact import ArtifactCard
 from physkit.core.errors import InputError
 from physkit.export.target import STATES_FILE
 from physkit.pipelines.serve import ServeConfig, Site, make_server, make_site
 from physkit.runtime.engines import tflite_file
 
-CARD = ArtifactCard(
-    model="facephys",
-    form="step",
-    n_frames=1,
-    precision="fp32",
-    height=36,
-    width=36,
-    pixels="RGB in [0, 1]",
-    fixed_dt_s=None,
-    order="hwc",
-    states=(),
-    states_file=STATES_FILE,
-    weights_sha256="0",
-    physkit="0",
-)
-
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
     # files stand in for models here: what is in them is asked for by no test but one
-    monkeypatch.setattr(tflite_file, "read_card_text", lambda _: CARD.to_json())
+    monkeypatch.setattr(tflite_file, "read_card_text", lambda _: A_CARD.to_json())
     page, artifacts = tmp_path / "page", tmp_path / "artifacts"
     (page / "litert").mkdir(parents=True)
     artifacts.mkdir()
@@ -157,7 +141,7 @@ def test_without_a_detector_the_page_is_told_so(
 def test_a_model_that_the_page_cannot_run_is_refused(
     change: dict[str, object], site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    card = json.dumps(json.loads(CARD.to_json()) | change)
+    card = json.dumps(json.loads(A_CARD.to_json()) | change)
     monkeypatch.setattr(tflite_file, "read_card_text", lambda _: card)
     with pytest.raises(InputError, match="export"):
         make_site(ServeConfig(page=str(site.page), artifacts=str(site.model)))
