@@ -7,30 +7,30 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from physkit.audit.command import audit
+    from physkit.crossdomain.run import crossdomain
     from physkit.data.store import open_store
-    from physkit.pipelines.audit.command import audit
-    from physkit.pipelines.crossdomain.run import crossdomain
+    from physkit.evaluate.scoring import score
     from physkit.pipelines.evaluate import evaluate_model
     from physkit.pipelines.export import export_model
     from physkit.pipelines.load import load
     from physkit.pipelines.predict import predict
-    from physkit.pipelines.prepare.run import prepare
-    from physkit.pipelines.score import score
-    from physkit.pipelines.training.fit import fit
+    from physkit.prepare.run import prepare
     from physkit.runtime.session import Session
+    from physkit.train.run.fit import fit
 
 _LAZY = {
     "Session": "physkit.runtime.session",
-    "audit": "physkit.pipelines.audit.command",
-    "crossdomain": "physkit.pipelines.crossdomain.run",
+    "audit": "physkit.audit.command",
+    "crossdomain": "physkit.crossdomain.run",
     "evaluate_model": "physkit.pipelines.evaluate",
     "export_model": "physkit.pipelines.export",
-    "fit": "physkit.pipelines.training.fit",
+    "fit": "physkit.train.run.fit",
     "load": "physkit.pipelines.load",
     "open_store": "physkit.data.store",
     "predict": "physkit.pipelines.predict",
-    "prepare": "physkit.pipelines.prepare.run",
-    "score": "physkit.pipelines.score",
+    "prepare": "physkit.prepare.run",
+    "score": "physkit.evaluate.scoring",
 }
 
 __all__ = [

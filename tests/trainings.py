@@ -10,8 +10,8 @@ from typing import Any
 
 from window_stores import write_steady
 
-from physkit.data.window_config import AugmentConfig, RandomWindowsConfig, WindowSource
-from physkit.pipelines.training.config import FitConfig, OptimizerConfig
+from physkit.data.windows.config import AugmentConfig, RandomWindowsConfig, WindowSource
+from physkit.train.run.config import FitConfig, OptimizerConfig
 
 SMALL = {
     **dict.fromkeys(("height", "width", "channels"), 8),
@@ -23,7 +23,7 @@ DEADLINE_S = 300.0
 FRAMES = 96
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(
-    ["physkit.pipelines.training.build", "physkit.train.loggers", "lightning", "scipy.signal"]
+    ["physkit.train.run.build", "physkit.train.loggers", "lightning", "scipy.signal"]
 )
 
 
@@ -67,7 +67,7 @@ def start(config: FitConfig, environment: Mapping[str, str] | None = None) -> An
 
 def _fit(config: FitConfig, environment: dict[str, str]) -> None:
     os.environ.update(environment)
-    from physkit.pipelines.training.fit import fit
+    from physkit.train.run.fit import fit
 
     fit(config)
 

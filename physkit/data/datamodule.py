@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from physkit.core.errors import InputError, PhyskitError
-from physkit.data.window_reader import Window
-from physkit.data.windows import RandomWindows, SlidingWindows
+from physkit.data.windows.reader import Window
+from physkit.data.windows.sampling import RandomWindows, SlidingWindows
 
 
 class Batch(NamedTuple):

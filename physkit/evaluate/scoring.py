@@ -1,19 +1,23 @@
 """From recordings to a score: the windows, their aggregates, and what surrounds them."""
 
+import hashlib
 import math
 import platform
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal, get_args
 
 from physkit.core.errors import InputError
+from physkit.core.registry import unknown_name
 from physkit.evaluate.bootstrap import N_RESAMPLES, with_intervals
 from physkit.evaluate.conditions import ansi_verdicts, breakdowns
 from physkit.evaluate.examples import examples
 from physkit.evaluate.gating import coverage_curve, gating
 from physkit.evaluate.metrics import bland_altman, figures, metrics
-from physkit.evaluate.predictions import PredictedRecording
+from physkit.evaluate.predictions import PredictedRecording, read_predictions
 from physkit.evaluate.protocols import HeartRateMethod, Protocol, find_protocol
+from physkit.evaluate.report.results import write_results
 from physkit.evaluate.result import Score
 from physkit.evaluate.variability import hrv_errors
 from physkit.evaluate.windows import cut_windows
@@ -21,6 +25,37 @@ from physkit.signal.reading import MIN_QUALITY
 
 BOOTSTRAP_SEED = 0
 """Seed of the bootstrap over subjects, so that a score can be repeated."""
+
+
+def score(
+    predictions: str | Path,
+    *,
+    protocol: str = "physkit-1",
+    window_s: float | None = None,
+    hr: Literal["fft", "peak"] = "fft",
+    out: str | Path | None = None,
+) -> Score:
+    """Score a predictions file; the options are those of `ScoreConfig`.
+
+    Raises UnknownNameError for a misspelt protocol or method, InputError for a file that cannot be
+    scored or a folder that cannot be written.
+    """
+    find_protocol(protocol)
+    if hr not in get_args(HeartRateMethod):
+        raise unknown_name("heart rate method", hr, get_args(HeartRateMethod))
+    path = Path(predictions)
+    recordings = read_predictions(path)
+    result = score_recordings(
+        recordings,
+        protocol=protocol,
+        window_s=None if window_s is None else float(window_s),
+        hr=hr,
+        predictions_file=str(path),
+        predictions_sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+    )
+    if out is not None:
+        write_results(result, Path(out))
+    return result
 
 
 def score_recordings(

@@ -19,8 +19,8 @@ from physkit.export.onnx_int8 import in_int8
 from physkit.export.onnx_step import OnnxStep
 from physkit.export.onnx_storage import states_as, weights_as
 from physkit.export.target import ExportRequest, ExportTarget, make_card
-from physkit.models.facephys import FacePhys
-from physkit.models.facephys_stream import FacePhysStream
+from physkit.models.facephys.network import FacePhys
+from physkit.models.facephys.stream import FacePhysStream
 
 OPSET = 23
 PRODUCER = "physkit"

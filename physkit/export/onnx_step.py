@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from physkit.models.facephys import CONVS_A_BLOCK
-from physkit.models.facephys_stream import (
+from physkit.models.facephys.blocks import CONVS_A_BLOCK
+from physkit.models.facephys.stream import (
     PARTS,
     STRIDE,
     TURN,

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from physkit.core.artifact import ArtifactCard, Order
 from physkit.core.types import Pulse
-from physkit.models.facephys import FacePhys, FacePhysState
-from physkit.models.facephys_stream import FacePhysStream
+from physkit.models.facephys.network import FacePhys, FacePhysState
+from physkit.models.facephys.stream import FacePhysStream
 from physkit.signal.reading import read_pulse
 
 

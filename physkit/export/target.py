@@ -13,8 +13,8 @@ from torch import Tensor
 from physkit.core.artifact import ArtifactCard, Form, Order, Precision, StateSpec
 from physkit.core.errors import InputError
 from physkit.core.tensor_file import write_arrays
-from physkit.models.facephys import FacePhys
-from physkit.models.facephys_stream import FacePhysStream
+from physkit.models.facephys.network import FacePhys
+from physkit.models.facephys.stream import FacePhysStream
 
 STATES_FILE = "facephys.states.safetensors"
 """States before the first frame, beside the artifacts of one network; axes as hwc, float32."""

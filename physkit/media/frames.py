@@ -84,33 +84,6 @@ class FrameSource(ABC):
         self.close()
 
 
-def open_frames(source: str | Path, *, fps: float | None = None) -> FrameSource:
-    """The frames of a video file, a folder of images, or a camera (`camera:0`).
-
-    fps: frame rate in Hz of a source without a clock of its own (a folder whose names are not
-      nanosecond timestamps, a raw elementary stream). Where a source has times, those are used.
-    Raises InputError, with file, problem and fix, when the source cannot be opened.
-    """
-    if fps is not None:
-        check_fps(source, fps)
-    text = str(source)
-    if text.startswith(CAMERA_PREFIX):
-        from physkit.media.camera import Camera
-
-        return Camera(text)
-    path = Path(source)
-    check_exists(path)
-    if path.is_dir():
-        from physkit.media.images import ImageFolder
-
-        return ImageFolder(path, fps=fps)
-    if path.suffix.lower() in CROPS_SUFFIXES:
-        raise InputError(f"{path}: holds face crops, not a video; read it as crops")
-    from physkit.media.video import VideoFile
-
-    return VideoFile(path, fps=fps)
-
-
 def check_fps(source: str | Path, fps: float) -> None:
     """Raises InputError unless `fps` is a usable frame rate."""
     if not (math.isfinite(fps) and fps > 0):

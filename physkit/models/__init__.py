@@ -5,7 +5,7 @@ from physkit.core.registry import Registry
 MODELS = Registry(
     "model",
     {
-        "facephys": "physkit.models.facephys:FacePhys",
+        "facephys": "physkit.models.facephys.network:FacePhys",
         "physnet": "physkit.models.physnet:PhysNet",
         "green": "physkit.models.classical.green:GREEN",
         "ica": "physkit.models.classical.ica:ICA",

@@ -15,8 +15,8 @@ from physkit.core.errors import InputError
 from physkit.core.files import whole_file
 
 if TYPE_CHECKING:
-    from physkit.pipelines.crossdomain.result import CrossdomainResult
-    from physkit.pipelines.predict import PulseResult
+    from physkit.crossdomain.result import CrossdomainResult
+    from physkit.inference.result import PulseResult
 
 DATASETS = ("ubfc", "pure", "mmpd")
 """Layouts that are written, each with recordings as hard as its own."""
@@ -182,7 +182,7 @@ def _clip_files(folder: Path) -> tuple[Path, Path, Path]:
 
 def _read_clip(config: DemoConfig, folder: Path, *, progress: bool) -> "tuple[float, PulseResult]":
     """True heart rate of a clip made on the spot, and what is read from it."""
-    from physkit.pipelines.predict import PredictConfig
+    from physkit.inference.config import PredictConfig
     from physkit.pipelines.predict import run as predict
     from physkit.synth.clip import ClipConfig, synthesise_clip
 
@@ -200,8 +200,8 @@ def _read_clip(config: DemoConfig, folder: Path, *, progress: bool) -> "tuple[fl
 
 
 def _synthesise(config: DemoConfig, dataset: str, folder: Path, *, progress: bool) -> None:
-    from physkit.pipelines.synth import SynthConfig
-    from physkit.pipelines.synth import run as synthesise
+    from physkit.synth.write import SynthConfig
+    from physkit.synth.write import run as synthesise
 
     synthesise(
         SynthConfig(
@@ -221,8 +221,8 @@ def _synthesise(config: DemoConfig, dataset: str, folder: Path, *, progress: boo
 
 def _prepare(config: DemoConfig, dataset: str, folder: Path, *, progress: bool) -> None:
     """Raises InputError where a recording cannot be prepared."""
-    from physkit.pipelines.prepare.run import PrepareConfig
-    from physkit.pipelines.prepare.run import run as prepare
+    from physkit.prepare.run import PrepareConfig
+    from physkit.prepare.run import run as prepare
 
     raw, store = folder / "raw" / dataset, folder / f"{dataset}.zarr"
     engine = "serial" if config.workers == 1 else "local"
@@ -233,9 +233,9 @@ def _prepare(config: DemoConfig, dataset: str, folder: Path, *, progress: bool) 
 
 def _cross(config: DemoConfig, folder: Path, *, progress: bool) -> "CrossdomainResult":
     """Each data set trained on and tested on, with POS beside."""
-    from physkit.pipelines.crossdomain.config import CrossdomainConfig, DataSet
-    from physkit.pipelines.crossdomain.run import run as cross
-    from physkit.pipelines.workers import n_cores
+    from physkit.core.workers import n_cores
+    from physkit.crossdomain.config import CrossdomainConfig, DataSet
+    from physkit.crossdomain.run import run as cross
 
     threads = config.workers or n_cores()
     validate_every = max(1, config.steps // 3)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from physkit.core.errors import InputError
 
 if TYPE_CHECKING:
-    from physkit.evaluate.result import Score
+    from physkit.inference.evaluation import EvaluateResult
 
 
 @dataclass(frozen=True)
@@ -47,47 +47,7 @@ class EvaluateConfig:
             raise InputError(f"--threads {self.threads}: must be at least 1")
 
 
-@dataclass(frozen=True, eq=False)
-class EvaluateResult:
-    """The score of a model on a store."""
-
-    score: "Score"
-    """Every figure, under the protocol that was asked for."""
-    model: str
-    """Model that read the pulse."""
-    left_out: tuple[tuple[str, str], ...]
-    """Recordings that could not be read, each with the cause."""
-    out: Path
-    """Folder of the results."""
-    notes: tuple[str, ...]
-    """What was chosen without being asked for."""
-
-    @property
-    def exit_status(self) -> int:
-        """0 only when every recording was read."""
-        return 1 if self.left_out else 0
-
-    def to_dict(self) -> dict[str, Any]:
-        """The score's JSON object, with `model`, `left_out`, `notes` and `out`."""
-        return self.score.to_dict() | {
-            "model": self.model,
-            "left_out": [{"recording": name, "cause": cause} for name, cause in self.left_out],
-            "notes": list(self.notes),
-            "out": str(self.out),
-        }
-
-    def lines(self) -> list[str]:
-        """The figures, then what was left out and where the files lie."""
-        return [
-            f"model {self.model}",
-            *self.score.lines(),
-            *(f"left out: {name}: {cause}" for name, cause in self.left_out),
-            *(f"note: {note}" for note in self.notes),
-            f"report {self.out / 'report.html'}",
-        ]
-
-
-def evaluate_model(data: str | Path, out: str | Path, **options: Any) -> EvaluateResult:
+def evaluate_model(data: str | Path, out: str | Path, **options: Any) -> "EvaluateResult":
     """Score a model on a store; options are the other fields of `EvaluateConfig`.
 
     Raises PhyskitError where the store, the weights, an option or the folder cannot be used.
@@ -96,14 +56,15 @@ def evaluate_model(data: str | Path, out: str | Path, **options: Any) -> Evaluat
     return run(EvaluateConfig(str(data), str(out), **plain))
 
 
-def run(config: EvaluateConfig, *, progress: bool = False) -> EvaluateResult:
+def run(config: EvaluateConfig, *, progress: bool = False) -> "EvaluateResult":
     """Do what `physkit evaluate` does. progress: show a bar on a terminal's standard error."""
     from physkit.data.store import open_store
     from physkit.evaluate.predictions import write_predictions
     from physkit.evaluate.protocols import find_protocol
-    from physkit.pipelines.inference import choose_model
-    from physkit.pipelines.recordings import predict_recordings, readable_recordings
-    from physkit.pipelines.score import score
+    from physkit.evaluate.scoring import score
+    from physkit.inference.evaluation import EvaluateResult
+    from physkit.inference.inference import choose_model
+    from physkit.inference.recordings import predict_recordings, readable_recordings
 
     find_protocol(config.protocol)
     store = open_store(config.data)

@@ -13,7 +13,7 @@ from physkit.core.registry import unknown_name
 if TYPE_CHECKING:
     from physkit.export.parity import Parity, Reference
     from physkit.export.target import Calibration, ExportRequest
-    from physkit.models.facephys import FacePhys
+    from physkit.models.facephys.network import FacePhys
     from physkit.runtime.session import Session
 
 PRECISIONS = ("fp32", "fp16", "int8")
@@ -150,8 +150,8 @@ def run(config: ExportConfig, *, progress: bool = False) -> ExportResult:
     from physkit.core.files import whole_file
     from physkit.export import TARGETS
     from physkit.export.target import write_states
-    from physkit.pipelines.clip import SYNTHETIC, continued, read_calibration, read_clip
-    from physkit.pipelines.inference import crop_size_px, load_facephys
+    from physkit.inference.clip import SYNTHETIC, continued, read_calibration, read_clip
+    from physkit.inference.inference import crop_size_px, load_facephys
     from physkit.runtime.torch_cpu import torch_threads
 
     net, weights_sha256 = load_facephys(config.weights)

@@ -1,7 +1,6 @@
 """`physkit score`: the metrics of a predictions file from anywhere."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -28,6 +27,8 @@ class ScoreConfig:
 
 def run(config: ScoreConfig) -> "Score":
     """Score the file that `config` names, and write the results where it says."""
+    from physkit.evaluate.scoring import score
+
     return score(
         config.predictions,
         protocol=config.protocol,
@@ -35,45 +36,3 @@ def run(config: ScoreConfig) -> "Score":
         hr=config.hr,
         out=config.out,
     )
-
-
-def score(
-    predictions: str | Path,
-    *,
-    protocol: str = "physkit-1",
-    window_s: float | None = None,
-    hr: Literal["fft", "peak"] = "fft",
-    out: str | Path | None = None,
-) -> "Score":
-    """Score a predictions file; the options are those of `ScoreConfig`.
-
-    Raises UnknownNameError for a misspelt protocol or method, InputError for a file that cannot be
-    scored or a folder that cannot be written.
-    """
-    # imported here: the command line reads this module for its options only
-    import hashlib
-    from typing import get_args
-
-    from physkit.core.registry import unknown_name
-    from physkit.evaluate.predictions import read_predictions
-    from physkit.evaluate.protocols import HeartRateMethod, find_protocol
-    from physkit.evaluate.scoring import score_recordings
-
-    find_protocol(protocol)
-    if hr not in get_args(HeartRateMethod):
-        raise unknown_name("heart rate method", hr, get_args(HeartRateMethod))
-    path = Path(predictions)
-    recordings = read_predictions(path)
-    result = score_recordings(
-        recordings,
-        protocol=protocol,
-        window_s=None if window_s is None else float(window_s),
-        hr=hr,
-        predictions_file=str(path),
-        predictions_sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
-    )
-    if out is not None:
-        from physkit.evaluate.report.results import write_results
-
-        write_results(result, Path(out))
-    return result

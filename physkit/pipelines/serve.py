@@ -207,7 +207,7 @@ def _export(weights: str | None) -> Path:
     from physkit.core.files import cache_folder
     from physkit.export import TARGETS
     from physkit.export.target import ExportRequest, write_states
-    from physkit.pipelines.inference import load_facephys
+    from physkit.inference.inference import load_facephys
 
     net, checksum = load_facephys(weights)
     request = ExportRequest(weights_sha256=checksum)

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from physkit.core.errors import InputError
+from physkit.data.formats.truth import Truth
 from physkit.data.readers.base import NewRecording
-from physkit.data.readers.truth import Truth
 from physkit.data.recording import Condition
 from physkit.synth.dials import Dials
 from physkit.synth.generate import Seed, Synthesis

@@ -16,7 +16,8 @@ from einops import EinopsError, rearrange
 from torch import Tensor
 
 from physkit.core.errors import InputError, WeightsError
-from physkit.models.facephys import FacePhysState, SSConvState
+from physkit.models.facephys.blocks import SSConvState
+from physkit.models.facephys.network import FacePhysState
 from physkit.nn.ssm import SSMState
 from physkit.nn.temporal_norm import TemporalNormState
 

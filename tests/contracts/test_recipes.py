@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 from physkit.cli import COMMANDS, _parse
+from physkit.crossdomain.config import CrossdomainConfig, DataSet
+from physkit.crossdomain.people import People
+from physkit.crossdomain.plan import Plan, make_plan
+from physkit.crossdomain.trainings import fit_config
 from physkit.data.splits import load_split, shipped_splits
-from physkit.data.window_config import WindowSource
+from physkit.data.windows.config import WindowSource
 from physkit.models import MODELS
-from physkit.pipelines.crossdomain.config import CrossdomainConfig, DataSet
-from physkit.pipelines.crossdomain.people import People
-from physkit.pipelines.crossdomain.plan import Plan, make_plan
-from physkit.pipelines.crossdomain.trainings import fit_config
-from physkit.pipelines.training.config import FitConfig
+from physkit.train.run.config import FitConfig
 
 REPOSITORY = Path(__file__).parents[2]
 FOLDERS = sorted(path for path in (REPOSITORY / "recipes").iterdir() if path.is_dir())

@@ -10,24 +10,24 @@ import torch
 from physkit.core.registry import Registry
 from physkit.data.readers import READERS
 from physkit.data.readers.base import Reader
-from physkit.data.window_config import LabelForm
+from physkit.data.windows.config import LabelForm
 from physkit.export import TARGETS
 from physkit.export.target import ExportTarget
 from physkit.face.detect import DETECTORS
+from physkit.inference.config import PredictConfig
+from physkit.inference.inference import crop_size_px
 from physkit.losses import LOSSES
 from physkit.models import MODELS
 from physkit.nn.streaming import PulseModel
 from physkit.ops import ssm_scan, temporal_norm
-from physkit.pipelines.inference import crop_size_px
-from physkit.pipelines.predict import PredictConfig
-from physkit.pipelines.prepare.engines import ENGINES
 from physkit.pipelines.score import ScoreConfig
-from physkit.pipelines.training.config import FitConfig, LoggerName, OptimizerConfig, ScheduleConfig
+from physkit.prepare.engines import ENGINES
 from physkit.runtime.engines import BY_SUFFIX
 from physkit.runtime.engines import ENGINES as RUNTIMES
 from physkit.runtime.engines.base import Engine
 from physkit.train.loggers import LOGGERS
 from physkit.train.optimizers import OPTIMIZERS, SCHEDULES
+from physkit.train.run.config import FitConfig, LoggerName, OptimizerConfig, ScheduleConfig
 from physkit.weights.load import TRAINED_MODELS
 
 REGISTRIES = [

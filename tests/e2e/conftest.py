@@ -8,8 +8,8 @@ import pytest
 from clips import stored_pictures, write_video
 
 import physkit
-from physkit.pipelines.synth import SynthConfig
-from physkit.pipelines.synth import run as synthesise
+from physkit.synth.write import SynthConfig
+from physkit.synth.write import run as synthesise
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,10 @@ import pytest
 import zarr
 
 import physkit
+from physkit.audit.command import AuditConfig
+from physkit.audit.crew import audit_one
+from physkit.audit.raw import RawTask
+from physkit.audit.result import AuditResult
 from physkit.cli import main
 from physkit.core.errors import InputError
 from physkit.core.types import Pulse
@@ -20,10 +24,6 @@ from physkit.data.readers.base import NewRecording
 from physkit.data.recording import Label
 from physkit.data.store_writer import RecordingWriter, StoredFrame, create_store, new_recording
 from physkit.media.frames import Frame
-from physkit.pipelines.audit.command import AuditConfig
-from physkit.pipelines.audit.crew import audit_one
-from physkit.pipelines.audit.raw import RawTask
-from physkit.pipelines.audit.result import AuditResult
 from physkit.synth.generate import Synthesis
 from physkit.synth.plan import plan_recording
 

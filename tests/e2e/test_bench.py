@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from physkit.bench.prep import BenchPrepConfig, PrepReport, PrepRow
+from physkit.bench.prep import run as run_prep
+from physkit.bench.prep_rows import prepared
+from physkit.bench.released import released_litert, released_onnx
+from physkit.bench.report import BenchReport, BenchRow
+from physkit.bench.step import BenchStepConfig, run
 from physkit.core.errors import InputError
-from physkit.pipelines.bench.prep import BenchPrepConfig, PrepReport, PrepRow
-from physkit.pipelines.bench.prep import run as run_prep
-from physkit.pipelines.bench.prep_rows import prepared
-from physkit.pipelines.bench.released import released_litert, released_onnx
-from physkit.pipelines.bench.report import BenchReport, BenchRow, Machine
-from physkit.pipelines.bench.step import BenchStepConfig, run
+from physkit.core.machine import Machine
 
 NAMES = [
     *("torch-eager", "torch-compiled", "onnx-fp32", "onnx-int8", "litert-fp32", "litert-int8"),
@@ -58,7 +59,7 @@ def test_the_table_gives_the_ratio_to_the_released_onnx() -> None:
 
 
 def test_the_options_are_read_without_importing_torch() -> None:
-    code = "import sys, physkit.pipelines.bench.step; sys.exit('torch' in sys.modules)"
+    code = "import sys, physkit.bench.step; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
@@ -117,5 +118,5 @@ def test_impossible_benches_are_refused(options: dict[str, object]) -> None:
 
 def test_the_options_of_prep_are_read_without_heavy_imports() -> None:
     heavy = "{'torch', 'cv2', 'zarr'} & set(sys.modules)"
-    code = f"import sys, physkit.pipelines.bench.prep; sys.exit(len({heavy}))"
+    code = f"import sys, physkit.bench.prep; sys.exit(len({heavy}))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

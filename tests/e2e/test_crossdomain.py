@@ -14,10 +14,11 @@ from stores import add_recording
 import physkit
 from physkit.cli import main
 from physkit.core.errors import InputError, PhyskitError
+from physkit.crossdomain.result import CrossdomainResult
 from physkit.evaluate.predictions import read_predictions
-from physkit.models.facephys import FacePhys, FacePhysConfig
-from physkit.pipelines.crossdomain.result import CrossdomainResult
-from physkit.pipelines.training.config import FitConfig, FitResult
+from physkit.models.facephys.config import FacePhysConfig
+from physkit.models.facephys.network import FacePhys
+from physkit.train.run.config import FitConfig, FitResult
 from physkit.weights.file import WeightsCard, save_weights
 
 TINY = {
@@ -82,7 +83,7 @@ class Trainer:
 @pytest.fixture
 def trainer(monkeypatch: pytest.MonkeyPatch) -> Trainer:
     stand_in = Trainer()
-    monkeypatch.setattr("physkit.pipelines.training.fit.fit", stand_in)
+    monkeypatch.setattr("physkit.train.run.fit.fit", stand_in)
     return stand_in
 
 

@@ -12,7 +12,8 @@ import physkit
 from physkit.cli import main
 from physkit.core.errors import InputError
 from physkit.export import parity
-from physkit.models.facephys import FacePhys, FacePhysConfig
+from physkit.models.facephys.config import FacePhysConfig
+from physkit.models.facephys.network import FacePhys
 from physkit.runtime.session import Session
 from physkit.weights.file import WeightsCard, save_weights
 

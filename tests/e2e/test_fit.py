@@ -17,10 +17,10 @@ from trainings import SMALL, people_store, small_run
 import physkit
 from physkit.cli import main
 from physkit.core.errors import InputError
-from physkit.data.window_config import AugmentConfig, RandomWindowsConfig, WindowSource
-from physkit.pipelines.training.config import FitConfig
+from physkit.data.windows.config import AugmentConfig, RandomWindowsConfig, WindowSource
 from physkit.train.callbacks.state import read_state
 from physkit.train.csv_log import read_csv_log
+from physkit.train.run.config import FitConfig
 from physkit.weights.file import read_weights
 from physkit.weights.load import load_model
 

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 from trainings import ended_well, people_store, small_run, start, wait_for
 
-from physkit.pipelines.training.config import FitConfig, OptimizerConfig, ScheduleConfig
 from physkit.train.callbacks.state import read_state
 from physkit.train.csv_log import read_csv_log
+from physkit.train.run.config import FitConfig, OptimizerConfig, ScheduleConfig
 from physkit.weights.file import read_weights
 
 N_KILLS = 5

@@ -11,9 +11,9 @@ from stores import add_recording
 import physkit
 from physkit.cli import main
 from physkit.core.errors import InputError
-from physkit.data.window_config import ContentConfig, RandomWindowsConfig, WindowSource
+from physkit.data.windows.config import ContentConfig, RandomWindowsConfig, WindowSource
 from physkit.models.physnet import PhysNet, PhysNetConfig
-from physkit.pipelines.training.config import FitConfig, OptimizerConfig, ScheduleConfig
+from physkit.train.run.config import FitConfig, OptimizerConfig, ScheduleConfig
 from physkit.weights.file import WeightsCard, save_weights
 from physkit.weights.load import load_model
 

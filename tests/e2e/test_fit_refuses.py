@@ -13,11 +13,11 @@ from window_stores import write_recording, write_steady
 
 import physkit
 from physkit.core.errors import InputError, PhyskitError, WeightsError
-from physkit.data.window_config import AugmentConfig, RandomWindowsConfig, WindowSource
-from physkit.pipelines.training.build import make_network
-from physkit.pipelines.training.config import FitConfig, OptimizerConfig
+from physkit.data.windows.config import AugmentConfig, RandomWindowsConfig, WindowSource
 from physkit.train.callbacks.state import read_state
 from physkit.train.memory import Clips, training_bytes
+from physkit.train.run.build import make_network
+from physkit.train.run.config import FitConfig, OptimizerConfig
 from physkit.weights.file import read_weights, sha256
 
 

@@ -7,11 +7,11 @@ import pytest
 from scipy.interpolate import make_interp_spline
 
 import physkit
+from physkit.data.formats.truth import read_truth
 from physkit.data.readers import READERS
-from physkit.data.readers.truth import read_truth
-from physkit.pipelines.prepare.result import PrepareResult
-from physkit.pipelines.synth import SynthConfig
-from physkit.pipelines.synth import run as synthesise
+from physkit.prepare.result import PrepareResult
+from physkit.synth.write import SynthConfig
+from physkit.synth.write import run as synthesise
 
 SECONDS = 12.0
 TOLERANCE = 1e-5

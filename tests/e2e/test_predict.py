@@ -16,7 +16,8 @@ from clips import stored_pictures, write_video
 import physkit
 from physkit.cli import main
 from physkit.core.errors import InputError
-from physkit.models.facephys import FacePhys, FacePhysConfig
+from physkit.models.facephys.config import FacePhysConfig
+from physkit.models.facephys.network import FacePhys
 from physkit.weights.file import WeightsCard, save_weights
 
 FACEPHYS_BPM, POS_BPM = 52.5, 52.7

@@ -9,7 +9,8 @@ import torch
 
 import physkit
 from physkit.export.target import ExportRequest, write_states
-from physkit.models.facephys import FacePhys, FacePhysConfig
+from physkit.models.facephys.config import FacePhysConfig
+from physkit.models.facephys.network import FacePhys
 from physkit.weights.file import WeightsCard, save_weights
 
 N, SIZE = 90, 6

@@ -24,8 +24,8 @@ from clips import stored_pictures
 import physkit
 from physkit.cli import main
 from physkit.core.errors import InputError
-from physkit.pipelines.live.queue import Captured, FreshQueue
-from physkit.pipelines.stream import ModelReader
+from physkit.inference.live.queue import Captured, FreshQueue
+from physkit.inference.stream import ModelReader
 
 FACEPHYS_BPM = 52.5
 CODES = re.compile(r"\x1b\[\??[\d;]*[a-zA-Z]")

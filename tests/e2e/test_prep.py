@@ -16,14 +16,14 @@ from upath import UPath
 import physkit
 from physkit.cli import main
 from physkit.core.errors import PhyskitError
+from physkit.data.formats.avi import write_avi
+from physkit.data.formats.truth import read_conditions
 from physkit.data.readers import READERS
-from physkit.data.readers.avi import write_avi
-from physkit.data.readers.truth import read_conditions
 from physkit.data.store_writer import create_store, writing
 from physkit.media.frames import Frame
-from physkit.pipelines.prepare.result import PrepareResult
-from physkit.pipelines.synth import SynthConfig
-from physkit.pipelines.synth import run as synthesise
+from physkit.prepare.result import PrepareResult
+from physkit.synth.write import SynthConfig
+from physkit.synth.write import run as synthesise
 
 NAMES = tuple(f"subject{k}" for k in range(1, 9))
 

@@ -17,11 +17,11 @@ import pytest
 from store_contents import contents, made_once
 
 import physkit
+from physkit.data.formats.avi import write_avi
 from physkit.data.readers import READERS
-from physkit.data.readers.avi import write_avi
 from physkit.media.frames import Frame
 
-WORKER = "physkit.pipelines.prepare.engines.worker"
+WORKER = "physkit.prepare.engines.worker"
 N_KILLS = 20
 N_RECORDINGS = 8
 DEADLINE_S = 120.0

@@ -9,7 +9,8 @@ import pytest
 
 from physkit.core.errors import InputError, UnknownNameError
 from physkit.evaluate.predictions import PredictedRecording, write_predictions
-from physkit.pipelines.score import ScoreConfig, run, score
+from physkit.evaluate.scoring import score
+from physkit.pipelines.score import ScoreConfig, run
 
 
 def predictions(path: Path, *, n: int, duration_s: float) -> Path:

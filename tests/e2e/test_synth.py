@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 
 from physkit.cli import main
+from physkit.data.formats.truth import read_truth
 from physkit.data.readers import READERS
-from physkit.data.readers.truth import read_truth
-from physkit.pipelines.synth import SynthConfig, run
 from physkit.synth.presets import PRESETS
+from physkit.synth.write import SynthConfig, run
 
 SMALL = ["--seconds", "2", "--width", "96", "--height", "72", "--workers", "1"]
 

@@ -11,8 +11,8 @@ import physkit
 from physkit.face.crop import crop_tracked
 from physkit.face.detect import DETECTORS
 from physkit.face.track import FaceTracker
-from physkit.pipelines.crops import TimedCrop
-from physkit.pipelines.stream import ModelReader, PulseStream
+from physkit.inference.crops import TimedCrop
+from physkit.inference.stream import ModelReader, PulseStream
 from physkit.runtime.torch_cpu import flushed_denormals
 from physkit.signal.reading import read_pulse
 from physkit.synth.plan import Plan, plan_recording

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from physkit.models.facephys import FacePhys, FacePhysState
+from physkit.models.facephys.network import FacePhys, FacePhysState
 from physkit.weights.released import (
     arrays_from_state,
     read_keras_weights,

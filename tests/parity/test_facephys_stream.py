@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from physkit.models.facephys import FacePhys, FacePhysConfig
-from physkit.models.facephys_stream import FacePhysStream
+from physkit.models.facephys.config import FacePhysConfig
+from physkit.models.facephys.network import FacePhys
+from physkit.models.facephys.stream import FacePhysStream
 
 SIZES = {
     "published": FacePhysConfig(),

@@ -13,8 +13,9 @@ import torch
 from physkit.core.artifact import ArtifactCard
 from physkit.core.errors import BackendError, InputError
 from physkit.export.target import ExportRequest, write_states
-from physkit.media.frames import open_frames
-from physkit.models.facephys import FacePhys, FacePhysConfig
+from physkit.media.open import open_frames
+from physkit.models.facephys.config import FacePhysConfig
+from physkit.models.facephys.network import FacePhys
 from physkit.runtime.session import Session
 from physkit.weights.load import load_model
 

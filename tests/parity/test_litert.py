@@ -10,8 +10,9 @@ import torch
 from physkit.core.artifact import ArtifactCard
 from physkit.core.errors import BackendError, InputError
 from physkit.export.target import ExportRequest, write_states
-from physkit.models.facephys import FacePhys, FacePhysConfig
-from physkit.models.facephys_stream import FacePhysStream
+from physkit.models.facephys.config import FacePhysConfig
+from physkit.models.facephys.network import FacePhys
+from physkit.models.facephys.stream import FacePhysStream
 from physkit.runtime.session import Session
 from physkit.weights.load import load_model
 

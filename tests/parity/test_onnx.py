@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from physkit.export.target import Calibration, ExportRequest, write_states
-from physkit.models.facephys import FacePhys
+from physkit.models.facephys.network import FacePhys
 from physkit.runtime.session import Session
 from physkit.signal.heart_rate import heart_rate_bpm
 from physkit.weights.file import sha256

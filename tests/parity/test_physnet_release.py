@@ -8,8 +8,8 @@ import torch
 from einops import rearrange
 
 import physkit
+from physkit.inference.result import PulseResult
 from physkit.models.physnet import PhysNet
-from physkit.pipelines.predict import PulseResult
 from physkit.signal.filters import bandpass, detrend
 from physkit.weights.load import load_model
 

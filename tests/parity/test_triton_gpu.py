@@ -8,7 +8,7 @@ from test_ops import ssm_inputs, temporal_norm_inputs
 from test_ops_triton import ARGUMENTS, assert_as_reference, results
 from torch import Tensor
 
-from physkit.models.facephys import FacePhys
+from physkit.models.facephys.network import FacePhys
 
 pytestmark = pytest.mark.skipif(
     not torch.cuda.is_available(),

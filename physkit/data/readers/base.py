@@ -11,7 +11,7 @@ from jaxtyping import Float
 
 from physkit.core.errors import InputError
 from physkit.core.naming import natural_order
-from physkit.data.readers.truth import TRUTH_FOLDER, read_conditions
+from physkit.data.formats.truth import TRUTH_FOLDER, read_conditions
 from physkit.data.recording import Condition, Label, Recording
 from physkit.media.frames import Frame, FrameSource
 

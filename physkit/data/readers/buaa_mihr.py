@@ -7,11 +7,12 @@ import numpy as np
 import scipy.io
 
 from physkit.core.errors import InputError
-from physkit.data.readers.avi import write_avi
+from physkit.data.formats.avi import write_avi
+from physkit.data.formats.labels import REPAIR, make_label
+from physkit.data.formats.mat import open_mat
+from physkit.data.formats.matlab import MatFile
+from physkit.data.formats.writing import check_session, sensor_times_s, whole_recording
 from physkit.data.readers.base import Layout, NewRecording, Reader
-from physkit.data.readers.labels import REPAIR, make_label
-from physkit.data.readers.matlab import MatFile, open_mat
-from physkit.data.readers.writing import check_session, sensor_times_s, whole_recording
 from physkit.data.recording import Label, Recording
 from physkit.media.frames import FrameSource
 from physkit.media.video import VideoFile

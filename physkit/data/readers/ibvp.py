@@ -9,9 +9,9 @@ import numpy as np
 from jaxtyping import Float, Float32
 
 from physkit.core.errors import InputError
+from physkit.data.formats.labels import REPAIR, make_label, numbers, read_bytes, read_lines
+from physkit.data.formats.writing import check_rate, check_session, whole_recording
 from physkit.data.readers.base import Layout, NewRecording, RawTree, Reader
-from physkit.data.readers.labels import REPAIR, make_label, numbers, read_bytes, read_lines
-from physkit.data.readers.writing import check_rate, check_session, whole_recording
 from physkit.data.recording import Label, Recording
 from physkit.media.frames import Frame, FrameSource
 from physkit.media.images import ImageFolder

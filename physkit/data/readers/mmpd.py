@@ -13,12 +13,13 @@ import numpy as np
 
 from physkit.core.errors import InputError
 from physkit.core.files import inside
+from physkit.data.formats.labels import make_label
+from physkit.data.formats.mat import open_mat
+from physkit.data.formats.matlab import MatFile, MatValue
+from physkit.data.formats.matlab_video import MatVideo
+from physkit.data.formats.matlab_writer import MatWriter, new_mat
+from physkit.data.formats.writing import check_rate, check_session, whole_recording
 from physkit.data.readers.base import Layout, NewRecording, Reader
-from physkit.data.readers.labels import make_label
-from physkit.data.readers.matlab import MatFile, MatValue, open_mat
-from physkit.data.readers.matlab_video import MatVideo
-from physkit.data.readers.matlab_writer import MatWriter, new_mat
-from physkit.data.readers.writing import check_rate, check_session, whole_recording
 from physkit.data.recording import Condition, Label, Recording
 from physkit.media.frames import FrameSource
 

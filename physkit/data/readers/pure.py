@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 
 from physkit.core.errors import InputError
+from physkit.data.formats.labels import REPAIR, make_label, numbers, read_bytes
+from physkit.data.formats.writing import check_session, sensor_times_s, whole_recording
 from physkit.data.readers.base import Layout, NewRecording, Reader
-from physkit.data.readers.labels import REPAIR, make_label, numbers, read_bytes
-from physkit.data.readers.writing import check_session, sensor_times_s, whole_recording
 from physkit.data.recording import Label, Recording
 from physkit.media.frames import Frame, FrameSource
 from physkit.media.images import IMAGE_SUFFIXES, NANOSECONDS, ImageFolder

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from physkit.core.errors import InputError
+from physkit.data.formats.labels import REPAIR, make_label
+from physkit.data.formats.mat import open_mat
+from physkit.data.formats.matlab_video import MatVideo
+from physkit.data.formats.matlab_writer import new_mat
+from physkit.data.formats.writing import check_rate, check_session, whole_recording
 from physkit.data.readers.base import Layout, NewRecording, Reader
-from physkit.data.readers.labels import REPAIR, make_label
-from physkit.data.readers.matlab import open_mat
-from physkit.data.readers.matlab_video import MatVideo
-from physkit.data.readers.matlab_writer import new_mat
-from physkit.data.readers.writing import check_rate, check_session, whole_recording
 from physkit.data.recording import Label, Recording
 from physkit.media.frames import FrameSource
 

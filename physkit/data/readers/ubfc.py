@@ -8,15 +8,15 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from physkit.core.errors import InputError
-from physkit.data.readers.avi import n_pictures, write_avi
-from physkit.data.readers.base import Layout, NewRecording, Reader
-from physkit.data.readers.labels import REPAIR, later_ones, make_label, numbers, read_lines
-from physkit.data.readers.writing import (
+from physkit.data.formats.avi import n_pictures, write_avi
+from physkit.data.formats.labels import REPAIR, later_ones, make_label, numbers, read_lines
+from physkit.data.formats.writing import (
     check_session,
     noting_times,
     sensor_times_s,
     whole_recording,
 )
+from physkit.data.readers.base import Layout, NewRecording, Reader
 from physkit.data.recording import SAFE_NAME, Label, Recording
 from physkit.media.frames import Frame, FrameSource
 from physkit.media.video import VideoFile

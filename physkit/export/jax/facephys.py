@@ -1,4 +1,4 @@
-"""FacePhys in flax: the twin of `physkit/models/facephys.py`, which says what it computes."""
+"""FacePhys in flax: the twin of `models/facephys/network.py`, which says what it computes."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -11,7 +11,9 @@ from jaxtyping import Float
 from physkit.export.jax.layers import Conv2d, Linear, relu6
 from physkit.export.jax.ssm import SSM, SSMState
 from physkit.export.jax.temporal_norm import TemporalNorm, TemporalNormState
-from physkit.models.facephys import CONVS_A_BLOCK, N_HEAD_SSMS, FacePhysConfig
+from physkit.models.facephys.blocks import CONVS_A_BLOCK
+from physkit.models.facephys.config import FacePhysConfig
+from physkit.models.facephys.network import N_HEAD_SSMS
 
 
 class SSConvState(NamedTuple):

@@ -1,4 +1,4 @@
-"""The deployed form of FacePhys in JAX: the twin of `physkit/models/facephys_stream.py`.
+"""The deployed form of FacePhys in JAX: the twin of `physkit/models/facephys/stream.py`.
 
 That one says what is rewritten, and its states and weights have the same names here. For XLA's CPU
 compiler, moreover:
@@ -23,8 +23,10 @@ from jaxtyping import Float
 
 from physkit.export.jax.layers import LAYOUT, relu6
 from physkit.export.jax.winograd import Tiling
-from physkit.models.facephys import CONVS_A_BLOCK, N_HEAD_SSMS, FacePhysConfig
-from physkit.models.facephys_stream import STRIDE, TURN
+from physkit.models.facephys.blocks import CONVS_A_BLOCK
+from physkit.models.facephys.config import FacePhysConfig
+from physkit.models.facephys.network import N_HEAD_SSMS
+from physkit.models.facephys.stream import STRIDE, TURN
 from physkit.nn.ssm import NOMINAL_FPS
 from physkit.ops.ssm_mixer.composed import MAX_STEP, NORM_EPS
 from physkit.ops.temporal_norm.reference import EPS
@@ -46,7 +48,7 @@ TAP_IS_INSIDE = np.array([[0, 1, 1], [1, 1, 1], [1, 1, 0]], float)
 
 
 class StreamSSM(nnx.Module):
-    """An SSM whose state only decays; see `physkit.models.facephys_stream.StreamSSM`."""
+    """An SSM whose state only decays; see `physkit.models.facephys.stream.StreamSSM`."""
 
     def __init__(self, weights: Weights, dtypes: Dtypes) -> None:
         for name in ("project_bias", "new_tap", "a_real", "a_imag", "skip", "read_out_bias"):

@@ -8,7 +8,7 @@ import numpy as np
 
 from physkit.export.jax.facephys import FacePhys, FacePhysState
 from physkit.export.jax.layers import load_arrays
-from physkit.models.facephys import FacePhys as TorchFacePhys
+from physkit.models.facephys.network import FacePhys as TorchFacePhys
 
 Step = Callable[[np.ndarray, FacePhysState, np.ndarray], tuple[jax.Array, FacePhysState]]
 

@@ -15,8 +15,8 @@ from physkit.core.errors import InputError
 from physkit.core.files import whole_file
 from physkit.export.jax.facephys_stream import FacePhysStream
 from physkit.export.target import ExportRequest, ExportTarget, make_card
-from physkit.models import facephys_stream
-from physkit.models.facephys import FacePhys
+from physkit.models.facephys import stream as facephys_stream
+from physkit.models.facephys.network import FacePhys
 
 PLATFORMS = ("cpu", "cuda")
 """What XLA may compile an artifact for."""

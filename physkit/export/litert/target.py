@@ -18,8 +18,8 @@ from physkit.core.files import whole_file
 from physkit.export.litert.flatbuffer import finished, sorted_by_weights
 from physkit.export.litert.lowered import LoweredStep
 from physkit.export.target import ExportRequest, ExportTarget, make_card
-from physkit.models.facephys import FacePhys
-from physkit.models.facephys_stream import STRIDE, FacePhysStream
+from physkit.models.facephys.network import FacePhys
+from physkit.models.facephys.stream import STRIDE, FacePhysStream
 from physkit.nn.ssm import NOMINAL_FPS
 
 Rule = dict[str, Any]

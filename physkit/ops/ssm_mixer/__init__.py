@@ -5,10 +5,10 @@ from physkit.core.registry import Registry
 BACKENDS = Registry(
     "ssm_mixer backend",
     {
-        "reference": "physkit.ops.ssm_mixer.around_reference:ssm_mixer",
-        "chunked": "physkit.ops.ssm_mixer.around_chunked:ssm_mixer",
+        "reference": "physkit.ops.ssm_mixer.composed:around_reference",
+        "chunked": "physkit.ops.ssm_mixer.composed:around_chunked",
         "native": "physkit.ops.ssm_mixer.native:ssm_mixer",
-        "triton": "physkit.ops.ssm_mixer.around_triton:ssm_mixer",
+        "triton": "physkit.ops.ssm_mixer.triton:ssm_mixer",
     },
     extras={"triton": "triton"},
 )

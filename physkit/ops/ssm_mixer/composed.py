@@ -1,7 +1,4 @@
-"""The Mamba-2 block between its projections, in torch, around any form of the scan.
-
-Each `around_*.py` imports its scan when it is imported itself: `torch.compile` sees no import then.
-"""
+"""The Mamba-2 block between its projections, in torch, around any form of the scan."""
 
 from collections.abc import Callable
 
@@ -10,6 +7,8 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
+
+from physkit.ops.ssm_scan import chunked, reference
 
 CONV_WIDTH = 4
 MAX_STEP = 6.0
@@ -53,3 +52,13 @@ def composed(
     parts = torch.stack([y[..., 0, :] + x * skip[::2, None], y[..., 1, :]], dim=-2)
     y = F.rms_norm(parts.flatten(-3) * F.relu6(gate), norm_weight.shape, norm_weight, NORM_EPS)
     return y, rows[:, -CONV_WIDTH:].clone(), real, imag
+
+
+def around_reference(*inputs: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """`composed` around the definition of the scan, a loop over time."""
+    return composed(reference.ssm_scan, *inputs)
+
+
+def around_chunked(*inputs: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """`composed` around the scan as matrix products."""
+    return composed(chunked.ssm_scan, *inputs)

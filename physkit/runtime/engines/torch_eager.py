@@ -10,8 +10,8 @@ from torch import Tensor
 
 from physkit.core.artifact import ArtifactCard, StateSpec
 from physkit.core.errors import BackendError, InputError
-from physkit.models.facephys import FacePhys
-from physkit.models.facephys_stream import FacePhysStream
+from physkit.models.facephys.network import FacePhys
+from physkit.models.facephys.stream import FacePhysStream
 from physkit.nn.streaming import State
 from physkit.runtime.engines.base import Arrays, Engine
 from physkit.runtime.torch_cpu import flushed_denormals, torch_threads

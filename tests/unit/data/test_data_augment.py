@@ -12,8 +12,8 @@ from stores import add_recording
 from window_stores import numbers, sine, write_recording, write_steady
 
 from physkit.core.errors import InputError
-from physkit.data.augment import Look, apply_look, draw_look, time_scale
-from physkit.data.window_config import (
+from physkit.data.windows.augment import Look, apply_look, draw_look, time_scale
+from physkit.data.windows.config import (
     AugmentConfig,
     ContentConfig,
     FrameClock,
@@ -23,7 +23,7 @@ from physkit.data.window_config import (
     TimeScaleConfig,
     WindowSource,
 )
-from physkit.data.windows import RandomWindows, SlidingWindows
+from physkit.data.windows.sampling import RandomWindows, SlidingWindows
 
 STILL = Look(flipped=False, gains=(1.0, 1.0, 1.0), left=0.0, top=0.0, side=1.0)
 ALWAYS = AugmentConfig(time_scale=TimeScaleConfig(share=1.0))

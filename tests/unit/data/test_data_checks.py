@@ -15,9 +15,10 @@ from physkit.data.checks import (
     check_lag,
     check_lengths,
     check_rate,
+    longest_flat_s,
+    plateau_share,
 )
 from physkit.data.findings import CHECKS, SEVERITIES, Finding
-from physkit.data.runs import longest_flat_s, plateau_share
 from physkit.signal.lag import LagEstimate
 from physkit.synth.pulse import PulseConfig, draw_heartbeats, pulse_at
 

@@ -11,14 +11,14 @@ from window_stores import numbered, write_recording, write_steady
 
 from physkit.core.errors import InputError
 from physkit.data.datamodule import Batch, WindowBatches, WindowData, collate, opened
-from physkit.data.window_config import (
+from physkit.data.windows.config import (
     AugmentConfig,
     ContentConfig,
     RandomWindowsConfig,
     SlidingWindowsConfig,
     WindowSource,
 )
-from physkit.data.windows import RandomWindows, SlidingWindows
+from physkit.data.windows.sampling import RandomWindows, SlidingWindows
 
 
 def first(batches: WindowBatches, n: int = 5) -> list[list[int]]:

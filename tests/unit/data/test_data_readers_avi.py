@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from physkit.core.errors import InputError
-from physkit.data.readers.avi import PIXELS, n_pictures, write_avi
+from physkit.data.formats.avi import PIXELS, n_pictures, write_avi
 from physkit.media.frames import Frame
 from physkit.media.video import VideoFile
 

@@ -13,6 +13,7 @@ from upath import UPath
 
 from physkit.core.errors import InputError
 from physkit.core.types import Pulse
+from physkit.data.formats.truth import Truth, read_truth, write_truth
 from physkit.data.readers.base import NewRecording
 from physkit.data.readers.buaa_mihr import BuaaMihrReader
 from physkit.data.readers.cohface import CohfaceReader
@@ -20,7 +21,6 @@ from physkit.data.readers.ibvp import IbvpReader
 from physkit.data.readers.mmpd import MmpdReader
 from physkit.data.readers.pure import PureReader
 from physkit.data.readers.scamps import ScampsReader
-from physkit.data.readers.truth import Truth, read_truth, write_truth
 from physkit.data.readers.ubfc import UbfcReader, UbfcSet1Reader
 from physkit.data.readers.ubfc_phys import UbfcPhysReader
 from physkit.data.recording import Recording

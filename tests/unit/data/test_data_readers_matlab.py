@@ -26,10 +26,10 @@ from mat_files import (
 )
 
 from physkit.core.errors import InputError
+from physkit.data.formats.mat import open_mat
+from physkit.data.formats.matlab_video import MatVideo
+from physkit.data.formats.matlab_writer import new_mat
 from physkit.data.readers import matlab_video
-from physkit.data.readers.matlab import open_mat
-from physkit.data.readers.matlab_video import MatVideo
-from physkit.data.readers.matlab_writer import new_mat
 from physkit.media.frames import Frame
 
 RNG = np.random.default_rng(0)
@@ -327,7 +327,7 @@ def test_a_full_disk_is_named(tmp_path):
 
 
 def test_a_written_file_reads_back_and_has_matlabs_header(tmp_path, monkeypatch):
-    monkeypatch.setattr("physkit.data.readers.matlab_writer.CHUNK_BYTES", 8 * 6 * 3 * 4 * 7)
+    monkeypatch.setattr("physkit.data.formats.matlab_writer.CHUNK_BYTES", 8 * 6 * 3 * 4 * 7)
     with new_mat(tmp_path / "a.mat") as mat:
         pictures = (Frame(levels, index / 30) for index, levels in enumerate(LEVELS))
         assert mat.video("video", pictures, size_px=(6, 8)) == 50
@@ -356,7 +356,7 @@ def test_a_written_file_reads_back_and_has_matlabs_header(tmp_path, monkeypatch)
 MEASURE = """
 import sys
 from pathlib import Path
-from physkit.data.readers.matlab_video import MatVideo
+from physkit.data.formats.matlab_video import MatVideo
 def peak_mb():
     (line,) = (line for line in open("/proc/self/status") if line.startswith("VmHWM"))
     return int(line.split()[1]) / 1024

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from physkit.data.window_forms import frames_in_form, label_in_form
+from physkit.data.windows.forms import frames_in_form, label_in_form
 
 
 @pytest.fixture

@@ -15,19 +15,19 @@ from hypothesis import strategies as st
 from window_stores import numbered, numbers, sine, write_recording, write_steady
 
 from physkit.core.errors import InputError
-from physkit.data import window_source
-from physkit.data.label_clock import EDGE_S
 from physkit.data.store import NO_SEGMENT, open_store
 from physkit.data.store_writer import create_store
-from physkit.data.window_config import (
+from physkit.data.windows import table as window_source
+from physkit.data.windows.config import (
     AugmentConfig,
     ContentConfig,
     RandomWindowsConfig,
     SlidingWindowsConfig,
     WindowSource,
 )
-from physkit.data.window_reader import Window
-from physkit.data.windows import RandomWindows, SlidingWindows
+from physkit.data.windows.label import EDGE_S
+from physkit.data.windows.reader import Window
+from physkit.data.windows.sampling import RandomWindows, SlidingWindows
 
 RAW_LABEL = ContentConfig(form="uint8", label_form="raw")
 SHORT = RandomWindowsConfig(n_frames=40, windows_per_epoch=12, content=RAW_LABEL)

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from physkit.core.errors import WeightsError
-from physkit.models.facephys import FacePhys, FacePhysConfig
-from physkit.models.facephys_stream import FacePhysStream
+from physkit.models.facephys.config import FacePhysConfig
+from physkit.models.facephys.network import FacePhys
+from physkit.models.facephys.stream import FacePhysStream
 
 jax = pytest.importorskip("jax")
 pytest.importorskip("flax")

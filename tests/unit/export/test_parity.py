@@ -10,8 +10,9 @@ from cards import A_CARD
 
 from physkit.core.artifact import StateSpec
 from physkit.export.parity import Reference, canonical, compare, limits_of, reference
-from physkit.models.facephys import FacePhys, FacePhysConfig
-from physkit.models.facephys_stream import FacePhysStream
+from physkit.models.facephys.config import FacePhysConfig
+from physkit.models.facephys.network import FacePhys
+from physkit.models.facephys.stream import FacePhysStream
 
 SIZE = FacePhysConfig(height=9, width=9, channels=8, n_blocks=2, d_state=6, head_d_state=4)
 TIMES_S = np.arange(600) / 30

@@ -8,7 +8,8 @@ import pytest
 
 from physkit.face.detect import DETECTORS
 from physkit.face.detect.base import FaceDetector
-from physkit.media.frames import Frame, open_frames
+from physkit.media.frames import Frame
+from physkit.media.open import open_frames
 
 
 @pytest.fixture(params=list(DETECTORS))

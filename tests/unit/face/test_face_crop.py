@@ -7,7 +7,7 @@ import pytest
 from physkit.face.box import Box
 from physkit.face.crop import crop_face, crop_tracked
 from physkit.face.track import TrackedFrame
-from physkit.media.frames import open_frames
+from physkit.media.open import open_frames
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (72, 108, 3), dtype=np.uint8)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from physkit.core.errors import InputError
-from physkit.media.frames import open_frames
+from physkit.media.open import open_frames
 
 
 def write_images(folder: Path, names: list[str], *, height: int = 8) -> Path:

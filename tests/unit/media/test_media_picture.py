@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from physkit.media.frames import Frame, open_frames
+from physkit.media.frames import Frame
+from physkit.media.open import open_frames
 from physkit.media.orientation import Orientation, orient
 from physkit.media.picture import Picture, PixelPicture, TurnedPicture, resized
 

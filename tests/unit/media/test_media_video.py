@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from physkit.core.errors import InputError
-from physkit.media.frames import Frame, open_frames
+from physkit.media.frames import Frame
+from physkit.media.open import open_frames
 from physkit.media.orientation import Orientation, orient, quarter_turn, read_orientation
 
 MakeVideo = Callable[..., Path]

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from physkit.core.errors import InputError
-from physkit.models.facephys import FacePhys, FacePhysConfig, FacePhysState
+from physkit.models.facephys.config import FacePhysConfig
+from physkit.models.facephys.network import FacePhys, FacePhysState
 from physkit.runtime.compiled import compile_step
 
 SMALL = FacePhysConfig(height=9, width=7, channels=8, n_blocks=2, d_state=6, head_d_state=4)

@@ -13,8 +13,9 @@ from physkit.core.artifact import METADATA_KEY, ArtifactCard
 from physkit.core.errors import BackendError, InputError
 from physkit.core.tensor_file import read_arrays, write_arrays
 from physkit.export.target import Calibration, ExportRequest, write_states
-from physkit.models.facephys import FacePhys, FacePhysConfig
-from physkit.models.facephys_stream import FacePhysStream
+from physkit.models.facephys.config import FacePhysConfig
+from physkit.models.facephys.network import FacePhys
+from physkit.models.facephys.stream import FacePhysStream
 from physkit.runtime.session import Session
 
 onnx = pytest.importorskip("onnx")

@@ -14,7 +14,8 @@ import torch
 from physkit.core.artifact import ArtifactCard
 from physkit.core.errors import BackendError, InputError, MissingExtraError, PhyskitError
 from physkit.core.tensor_file import read_arrays, write_arrays
-from physkit.models.facephys import FacePhys, FacePhysConfig
+from physkit.models.facephys.config import FacePhysConfig
+from physkit.models.facephys.network import FacePhys
 from physkit.runtime.session import Session
 from physkit.weights.file import WeightsCard, save_weights
 

@@ -10,7 +10,8 @@ from lightning import Trainer
 from torch import Tensor, nn
 
 from physkit.core.errors import InputError
-from physkit.models.facephys import FacePhys, FacePhysConfig
+from physkit.models.facephys.config import FacePhysConfig
+from physkit.models.facephys.network import FacePhys
 from physkit.train.budget import Budget, LearningRate
 from physkit.train.callbacks.ema import WeightsAverage
 from physkit.train.callbacks.keep import KeepWeights

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from physkit.core.errors import InputError
-from physkit.models.facephys import FacePhys, FacePhysConfig
+from physkit.models.facephys.config import FacePhysConfig
+from physkit.models.facephys.network import FacePhys
 from physkit.nn.streaming import PulseModel, State
 from physkit.train.clips import as_input, clip_pulse, stream_pulse
 from physkit.train.memory import Clips, training_bytes

@@ -11,7 +11,8 @@ import torch
 from safetensors.torch import save_file
 
 from physkit.core.errors import InputError, PhyskitError, UnknownNameError, WeightsError
-from physkit.models.facephys import FacePhys, FacePhysConfig
+from physkit.models.facephys.config import FacePhysConfig
+from physkit.models.facephys.network import FacePhys
 from physkit.weights.file import WeightsCard, read_weights, save_weights
 from physkit.weights.load import load_model
 from physkit.weights.released import arrays_from_state, read_state, state_from_arrays

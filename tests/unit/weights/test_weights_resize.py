@@ -2,7 +2,8 @@
 
 import torch
 
-from physkit.models.facephys import FacePhys, FacePhysConfig
+from physkit.models.facephys.config import FacePhysConfig
+from physkit.models.facephys.network import FacePhys
 from physkit.weights.resize import at_size
 
 SMALL = {"channels": 8, "n_blocks": 2, "d_state": 4, "head_d_state": 4}

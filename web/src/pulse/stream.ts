@@ -1,4 +1,4 @@
-/** From crops with gaps to a pulse on the true clock: the twin of physkit/pipelines/stream.py. */
+/** From crops with gaps to a pulse on the true clock: the twin of physkit/inference/stream.py. */
 
 /** A face unseen for longer starts anew. */
 const MAX_GAP_S = 0.5;

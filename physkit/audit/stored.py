@@ -1,0 +1,89 @@
+"""One recording of a store."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from physkit.audit.evidence import CROP_SIZE_PX, Audited, Video, broken, judge, watch
+from physkit.core.errors import InputError
+from physkit.core.types import Pulse
+from physkit.data.findings import Finding
+from physkit.data.store import NO_SEGMENT, StoredRecording, open_store
+
+NEEDED_ATTRIBUTES = ("dataset", "subject", "session", "conditions", "settings")
+
+
+@dataclass(frozen=True)
+class StoredTask:
+    """A prepared recording to be audited, and how."""
+
+    store: str
+    """Path or address of the store."""
+    name: str
+    """Name of the recording."""
+    quick: bool
+    """Whether the crops are left unread."""
+    subject: str | None = None
+    """Not known before the recording is opened."""
+
+
+def audit_stored(task: StoredTask) -> Audited:
+    """Looks at one prepared recording; what it cannot read is a finding."""
+    try:
+        recording = open_store(task.store)[task.name]
+        lacking = [name for name in NEEDED_ATTRIBUTES if name not in recording.attributes]
+        if lacking:
+            message = f"its attributes lack {', '.join(lacking)}"
+            return broken(task.name, None, Finding("damaged", "error", message))
+        return _audit(recording, task)
+    except InputError as error:
+        return broken(task.name, task.subject, Finding("damaged", "error", str(error)))
+
+
+def _audit(recording: StoredRecording, task: StoredTask) -> Audited:
+    pulse = recording.pulse
+    found = _check_counts(recording, pulse)
+    if found:
+        video = None
+    elif task.quick or not _increases(recording.timestamps_s):
+        seen = recording.segments != NO_SEGMENT
+        coverage = float(seen.mean()) if len(seen) else 0.0
+        video = Video(recording.timestamps_s, recording.n_frames, coverage)
+    else:
+        from physkit.inference.recordings import recording_crops
+
+        size = min(CROP_SIZE_PX, recording.size_px)
+        video = watch(recording_crops(recording, size=size))
+    return judge(
+        recording.name,
+        subject=recording.subject,
+        video=video,
+        label=pulse if len(pulse.samples) == len(pulse.timestamps_s) else None,
+        found=found,
+        source=recording.attributes.get("source"),
+        settings=recording.settings,
+    )
+
+
+def _check_counts(recording: StoredRecording, pulse: Pulse) -> list[Finding]:
+    """Arrays that should be as long as each other."""
+    lengths = {
+        "frames": recording.n_frames,
+        "timestamps_s": len(recording.timestamps_s),
+        "box": len(recording.boxes),
+        "confidence": len(recording.confidence),
+        "segment": len(recording.segments),
+    }
+    label = {"pulse": len(pulse.samples), "pulse_timestamps_s": len(pulse.timestamps_s)}
+    for group in (lengths, label):
+        if len(set(group.values())) > 1:
+            told = ", ".join(f"{name} {n}" for name, n in group.items())
+            return [Finding("count-mismatch", "error", f"arrays of unequal lengths: {told}")]
+    if recording.n_frames == 0:
+        return [Finding("count-mismatch", "error", "0 frames")]
+    return []
+
+
+def _increases(times_s: Float[np.ndarray, "t"]) -> bool:
+    return bool(np.all(np.diff(times_s) > 0))

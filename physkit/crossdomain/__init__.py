@@ -1,0 +1,1 @@
+"""Train on each data set, test on each: the plan, the trainings, the cells, the matrix."""

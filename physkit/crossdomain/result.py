@@ -1,0 +1,177 @@
+"""What came of a matrix, and how it is told."""
+
+import csv
+import dataclasses
+import io
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from physkit.crossdomain.cells import Figures
+    from physkit.crossdomain.plan import Cell, Plan
+    from physkit.crossdomain.trainings import Trained
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A training or a cell that could not be finished."""
+
+    name: str
+    """Which."""
+    cause: str
+    """Why, in one line."""
+
+
+@dataclass(frozen=True)
+class TestedData:
+    """A data set of the matrix, and who is in it."""
+
+    name: str
+    """As the matrix calls it."""
+    store: str
+    """Its store."""
+    dataset: str
+    """Data set that the store was prepared from."""
+    split: str
+    """How its people are divided."""
+    n_subjects: int
+    """People who are trained or tested on."""
+    n_recordings: int
+    """Their recordings."""
+    checksum: str
+    """Of those recordings."""
+
+
+@dataclass(frozen=True, eq=False)
+class CrossdomainResult:
+    """The matrix."""
+
+    plan: "Plan"
+    """What it takes."""
+    data: tuple[TestedData, ...]
+    """The data sets."""
+    figures: Mapping["Cell", "Figures"]
+    """The cells that are finished."""
+    trained: tuple["Trained", ...]
+    """The networks that are."""
+    failures: Mapping["Cell", Failure]
+    """Why the other cells are not."""
+    settings: Mapping[str, Any]
+    """What was asked for."""
+    notes: tuple[str, ...]
+    """What to know of it."""
+    out: Path
+    """Folder of the matrix."""
+    seconds: float
+    """Time that this run took."""
+
+    @property
+    def exit_status(self) -> int:
+        """0 only when every cell is finished, with every recording read."""
+        is_whole = not self.failures and not any(f.left_out for f in self.figures.values())
+        return 0 if is_whole else 1
+
+    def to_dict(self) -> dict[str, Any]:
+        """What matrix.json holds; NaN becomes None."""
+        from physkit.evaluate.result import plain
+
+        return {
+            "rows": list(self.plan.rows),
+            "columns": list(self.plan.columns),
+            "cells": [plain(row) for row in self.table()],
+            "failed": [dataclasses.asdict(failure) for failure in self.failures.values()],
+            "data": [dataclasses.asdict(data) for data in self.data],
+            "trainings": [
+                plain(dataclasses.asdict(one)) | {"weights": str(one.weights)}
+                for one in self.trained
+            ],
+            "settings": plain(self.settings),
+            "notes": list(self.notes),
+            "out": str(self.out),
+            "seconds": self.seconds,
+        }
+
+    def table(self) -> list[dict[str, Any]]:
+        """A row a cell with every figure, finished or not."""
+        return [self._row(cell) for cell in self.plan.cells]
+
+    def _row(self, cell: "Cell") -> dict[str, Any]:
+        from physkit.evaluate.result import METRIC_LABELS
+
+        row: dict[str, Any] = {
+            "train": cell.row,
+            "test": cell.column,
+            "folds": len(cell.readings) if cell.is_within else None,
+            "cause": self.failures[cell].cause if cell in self.failures else None,
+        }
+        figures = self.figures.get(cell)
+        if figures is None:
+            return row
+        row |= {
+            "n_subjects": figures.n_subjects,
+            "n_recordings": figures.n_recordings,
+            "n_windows": figures.n_windows,
+            "n_windows_with_rate": figures.n_windows_with_rate,
+            "n_left_out": len(figures.left_out),
+        }
+        for name in METRIC_LABELS:
+            estimate = getattr(figures.metrics, name)
+            row |= {
+                name: estimate.value,
+                f"{name}_standard_error": estimate.standard_error,
+                f"{name}_low": estimate.interval[0],
+                f"{name}_high": estimate.interval[1],
+            }
+        return row
+
+    def lines(self) -> list[str]:
+        """The errors as a matrix, then what failed and where the report lies."""
+        left_out = {
+            (data, name): cause
+            for cell, figures in self.figures.items()
+            for data, (name, cause) in ((cell.column, entry) for entry in figures.left_out)
+        }
+        return [
+            "MAE in bpm: trained on (rows), tested on (columns)",
+            *self._matrix_lines(),
+            *(f"failed: {failure.name}: {failure.cause}" for failure in self.failures.values()),
+            *(f"left out: {data}: {name}: {cause}" for (data, name), cause in left_out.items()),
+            *(f"note: {note}" for note in self.notes),
+            f"report {self.out / 'report.html'}",
+        ]
+
+    def _matrix_lines(self) -> list[str]:
+        from physkit.evaluate.result import shown
+
+        cells = {(cell.row, cell.column): cell for cell in self.plan.cells}
+        width = max(len(row) for row in self.plan.rows)
+        columns = [max(len(column), 8) for column in self.plan.columns]
+        head = zip(self.plan.columns, columns, strict=True)
+        lines = [" ".join((" " * width, *(f"{name:>{size}}" for name, size in head)))]
+        for row in self.plan.rows:
+            told = []
+            for column, size in zip(self.plan.columns, columns, strict=True):
+                figures = self.figures.get(cells[row, column])
+                text = shown(figures.metrics.mae_bpm.value, 2) if figures else "failed"
+                told.append(f"{text:>{size}}")
+            lines.append(" ".join((f"{row:{width}}", *told)))
+        return lines
+
+
+def matrix_csv(rows: Iterable[Mapping[str, Any]]) -> str:
+    """The table of cells as CSV; what has no value is empty."""
+    rows = list(rows)
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, names, lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({name: "" if _is_missing(value) else value for name, value in row.items()})
+    return stream.getvalue()
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and not math.isfinite(value))

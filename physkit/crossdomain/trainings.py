@@ -1,0 +1,176 @@
+"""The trainings of a matrix: each in a folder of its own, and never done twice."""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from physkit.core.errors import InputError, PhyskitError
+from physkit.crossdomain.config import CrossdomainConfig
+from physkit.crossdomain.finished import content_key, read_note, write_note
+from physkit.crossdomain.people import People
+from physkit.crossdomain.plan import Part, Training
+from physkit.data.windows.config import WindowSource
+from physkit.train.run.config import FitConfig
+
+VERSION = 1
+"""Rises whenever the same settings and data would give another network."""
+WITHOUT_EFFECT = frozenset(
+    {
+        "out",
+        "train",
+        "validation",
+        "resume",
+        "loggers",
+        "wandb_mode",
+        "wandb_project",
+        "log_every",
+        "plots",
+        "workers",
+        "threads",
+        "accelerator",
+        "devices",
+        "nodes",
+        "memory_gb",
+        "checkpoint_every",
+    }
+)
+"""Options of a training that change how it is done, and not (but for rounding) what comes of it."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A network of the matrix, ready to be tested."""
+
+    name: str
+    """Its training."""
+    weights: Path
+    """Those with the smallest heart-rate error on the people who validate."""
+    sha256: str
+    """Checksum of the weights file."""
+    validation_mae_bpm: float
+    """That error; NaN where no rate could be read."""
+    n_steps: int
+    """Optimizer steps."""
+    seconds: float
+    """Time it took."""
+    n_trained: int
+    """People trained on."""
+    n_validated: int
+    """People who validate."""
+    notes: tuple[str, ...]
+    """What the training had to say."""
+    is_new: bool
+    """Whether this run trained it."""
+
+
+def fit_config(
+    options: Mapping[str, Any],
+    *,
+    out: str,
+    train: list[WindowSource],
+    validation: list[WindowSource],
+    seed: int,
+) -> FitConfig:
+    """A whole config of a training from some options of it, as the command line would read them.
+
+    Raises InputError for an option that there is not, or that has an impossible value.
+    """
+    from jsonargparse import ArgumentError, ArgumentParser
+
+    windows = {"seed": seed, **options.get("windows", {})}
+    fixed = {
+        "out": out,
+        "train": [dataclasses.asdict(source) for source in train],
+        "validation": [dataclasses.asdict(source) for source in validation],
+        "seed": seed,
+        "resume": True,
+    }
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(FitConfig)
+    try:
+        parsed = parser.parse_object({**options, "windows": windows, **fixed})
+        return FitConfig(**parser.instantiate(parsed).as_dict())
+    except ArgumentError as error:
+        raise InputError(f"fit: {error} (physkit fit --help)") from error
+    except PhyskitError as error:
+        raise InputError(f"fit: {error}") from error
+
+
+def config_of(
+    training: Training, config: CrossdomainConfig, data: Mapping[str, People], out: Path
+) -> FitConfig:
+    """What a training is told. Raises InputError for impossible options."""
+    sources = {
+        group: [WindowSource(data[part.data].config.store, part.subjects) for part in parts]
+        for group, parts in (("train", training.train), ("validation", training.validation))
+    }
+    options = fit_config(config.fit, out="unnamed", seed=config.seed, **sources)
+    key = _key(training, options, data)
+    return dataclasses.replace(options, out=str(out / "trainings" / f"{training.name}-{key}"))
+
+
+def train(training: Training, config: FitConfig, *, progress: bool) -> Trained:
+    """Trains a network, or finishes what was begun, or finds it finished.
+
+    Raises PhyskitError as the training does.
+    """
+    folder = Path(config.out)
+    note = read_note(folder)
+    is_new = note is None
+    if note is None:
+        from physkit.train.run.fit import fit
+        from physkit.weights.file import sha256
+
+        result = fit(config, progress=progress)
+        mae_bpm = result.validation_mae_bpm
+        note = {
+            "weights": str(result.best.relative_to(folder)),
+            "sha256": sha256(result.best),
+            "validation_mae_bpm": mae_bpm if math.isfinite(mae_bpm) else None,
+            "n_steps": result.n_steps,
+            "seconds": result.seconds,
+            "notes": list(result.notes),
+        }
+        write_note(folder, note)
+    mae_bpm = note["validation_mae_bpm"]
+    return Trained(
+        name=training.name,
+        weights=folder / note["weights"],
+        sha256=note["sha256"],
+        validation_mae_bpm=math.nan if mae_bpm is None else mae_bpm,
+        n_steps=note["n_steps"],
+        seconds=note["seconds"],
+        n_trained=sum(len(part.subjects) for part in training.train),
+        n_validated=sum(len(part.subjects) for part in training.validation),
+        notes=tuple(note["notes"]),
+        is_new=is_new,
+    )
+
+
+def _key(training: Training, config: FitConfig, data: Mapping[str, People]) -> str:
+    from physkit.weights.file import sha256
+
+    settings = dataclasses.asdict(config)
+    if config.init_weights is not None:
+        try:
+            settings["init_weights"] = sha256(Path(config.init_weights))
+        except OSError as error:
+            raise InputError(
+                f"fit: init_weights {config.init_weights}: {error.strerror}; check the path"
+            ) from error
+    return content_key(
+        {
+            "version": VERSION,
+            "settings": {k: v for k, v in settings.items() if k not in WITHOUT_EFFECT},
+            "train": _contents(training.train, data),
+            "validation": _contents(training.validation, data),
+        }
+    )
+
+
+def _contents(parts: tuple[Part, ...], data: Mapping[str, People]) -> list[Any]:
+    """Who, and a checksum of their recordings; wherever the store lies."""
+    return [[list(part.subjects), data[part.data].checksum(part.subjects)] for part in parts]

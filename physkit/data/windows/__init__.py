@@ -1,0 +1,1 @@
+"""Windows of stores: which are taken, and what is done to them."""

@@ -1,0 +1,1 @@
+"""Frames or recordings through a model to a result: files, live, stores."""

@@ -1,0 +1,87 @@
+"""What every pipeline that runs a model needs: the model, its input size, its device."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from physkit.core.errors import InputError, PhyskitError
+from physkit.models.facephys.network import FacePhys
+from physkit.nn.streaming import PulseModel
+from physkit.weights.file import sha256
+from physkit.weights.load import load_model, read_any_weights
+from physkit.weights.manifest import known_weights, weights_at_hand
+
+CROP_SIZE_PX = 36
+"""Side of a crop for models that do not say how large a crop they read."""
+
+
+def choose_model(
+    name: str, weights_file: str | None
+) -> tuple[str, PulseModel[Any], tuple[str, ...]]:
+    """Name and model, and what to tell the user of a choice made for them; see `choose_weights`."""
+    name, weights, notes = choose_weights(name, weights_file)
+    return name, load_model(name, weights), notes
+
+
+def choose_weights(name: str, weights_file: str | None) -> tuple[str, Path | None, tuple[str, ...]]:
+    """Name of a model, its weights, and what to tell the user of a choice made for them.
+
+    name: "auto" is the model that the weights belong to, else facephys.
+    weights_file: None is the weights at hand: those that were pulled, else those of our own.
+    Raises UnknownNameError or WeightsError.
+    """
+    if weights_file:
+        weights = Path(weights_file)
+        name = read_any_weights(weights)[0].model if name == "auto" else name
+        return name, weights, ()
+    name = "facephys" if name == "auto" else name
+    found = weights_at_hand(name)
+    if found is None:
+        return name, None, ()
+    weights_name, weights = found
+    notes: tuple[str, ...] = ()
+    if known_weights()[weights_name].url is None:
+        released = f"the released ones: physkit weights pull {name}"
+        notes = (f"weights {weights_name}: our own, of synthetic people only; {released}",)
+    return name, weights, notes
+
+
+def load_facephys(weights_file: str | None) -> tuple[FacePhys, str]:
+    """A FacePhys, and the checksum of its weights file; None as in `choose_weights`.
+
+    Raises WeightsError.
+    """
+    _, path, _ = choose_weights("facephys", weights_file)
+    net = load_model("facephys", path)
+    assert isinstance(net, FacePhys)
+    assert path is not None  # or there would be no network
+    return net, sha256(path)
+
+
+def crop_size_px(model: PulseModel[Any]) -> int:
+    """Side of the square crops that the model reads."""
+    config = getattr(model, "config", None)
+    width, height = (getattr(config, side, CROP_SIZE_PX) for side in ("width", "height"))
+    return square_px(type(model).__name__, height=int(height), width=int(width))
+
+
+def square_px(model: str, *, height: int, width: int) -> int:
+    """Side of a model's crops. Raises InputError where they are no squares."""
+    if height != width:
+        raise InputError(
+            f"this {model} reads {width}x{height} pixels, and faces are cut as squares; use it "
+            "from Python: physkit.load(...)"
+        )
+    return height
+
+
+def usable_device(name: str) -> torch.device:
+    """The torch device called `name`; raises PhyskitError where it cannot be used."""
+    try:
+        device = torch.device(name)
+        torch.zeros(1, dtype=torch.float64, device=device).tolist()  # phases are float64
+    except (RuntimeError, AssertionError, TypeError) as error:
+        reason = str(error).splitlines()[0]
+        raise PhyskitError(f"--device {name}: not usable here ({reason}); use cpu") from error
+    return device

@@ -1,0 +1,103 @@
+"""The picture of a pulse: its waveform, and the spectrum its heart rate was read from."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from physkit.core.errors import InputError
+from physkit.core.files import whole_file
+from physkit.core.types import Pulse
+from physkit.core.units import bpm_from_hz
+from physkit.signal.filters import bandpass, detrend
+from physkit.signal.heart_rate import HIGH_HZ, LOW_HZ
+from physkit.signal.reading import pulse_spectrum
+from physkit.signal.resample import median_fps, resample, seen_runs
+
+if TYPE_CHECKING:
+    from physkit.inference.result import PulseResult
+
+KINDS = (".png", ".svg", ".pdf")
+BAND_BPM = (30.0, 240.0)
+MIN_RUN_S = 2.0
+PULSE_COLOUR = "#b3123f"
+SPECTRUM_COLOUR = "#333333"
+RAW_COLOUR = "#bbbbbb"
+UNSEEN_COLOUR = "#e4e4e4"
+
+
+def check_plot_path(path: Path) -> None:
+    """Raises InputError, before any work is done, for a picture that could not be written."""
+    if path.suffix.lower() not in KINDS or path.is_dir():
+        raise InputError(f"{path}: no picture format; end the name in {', '.join(KINDS)}")
+    if not path.parent.is_dir():
+        raise InputError(f"{path}: no folder '{path.parent}'; make it first")
+    if not os.access(path.parent, os.W_OK):
+        raise InputError(f"{path}: its folder cannot be written; choose another place")
+
+
+def plot_pulse(result: PulseResult, path: Path) -> None:
+    """Draw the pulse of a clip into a file. Raises InputError where it cannot be written."""
+    figure = Figure(figsize=(10, 6), layout="constrained")
+    wave, spectrum = figure.subplots(2, 1)
+    _draw_waveform(wave, result.pulse)
+    _draw_spectrum(spectrum, result)
+    figure.suptitle(_title(result))
+    for axes in (wave, spectrum):
+        axes.spines[["top", "right"]].set_visible(False)
+    with whole_file(path) as unfinished:
+        figure.savefig(unfinished, dpi=120, format=path.suffix[1:].lower())
+
+
+def _title(result: PulseResult) -> str:
+    rate = result.heart_rate_bpm
+    shown = "no heart rate" if rate is None else f"{rate:.1f} bpm"
+    return f"{shown}   ({result.model}, signal quality {result.signal_quality:.2f} of 1)"
+
+
+def _draw_waveform(axes: Axes, pulse: Pulse) -> None:
+    """The pulse over time as read and in the band of the heart; grey where no face was seen."""
+    times_s, unseen = pulse.timestamps_s, np.isnan(pulse.samples).tolist()
+    axes.plot(times_s, pulse.samples, color=RAW_COLOUR, linewidth=0.8, label="as read")
+    for index, part in enumerate(_in_heart_band(pulse)):
+        label = f"{LOW_HZ}-{HIGH_HZ} Hz" if index == 0 else None
+        axes.plot(part.timestamps_s, part.samples, color=PULSE_COLOUR, linewidth=1.5, label=label)
+    whole_height = axes.get_xaxis_transform()
+    axes.fill_between(
+        times_s, 0, 1, where=unseen, transform=whole_height, color=UNSEEN_COLOUR, linewidth=0
+    )
+    axes.set(xlabel="time (s); grey: no face seen", ylabel="pulse (unitless)")
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), frameon=False, ncols=2)
+
+
+def _in_heart_band(pulse: Pulse) -> list[Pulse]:
+    """Each run of seen pulse of two seconds or more, on a uniform clock, band-passed."""
+    fps, parts = median_fps(pulse.timestamps_s), []
+    for run in seen_runs(pulse.samples, pulse.timestamps_s):
+        values, times_s = resample(pulse.samples[run], pulse.timestamps_s[run], fps=fps)
+        if len(values) >= MIN_RUN_S * fps and fps > 2 * HIGH_HZ:
+            smooth = bandpass(detrend(values), fps=fps, low_hz=LOW_HZ, high_hz=HIGH_HZ, order=2)
+            parts.append(Pulse(smooth, times_s))
+    return parts
+
+
+def _draw_spectrum(axes: Axes, result: PulseResult) -> None:
+    """Power over beats per minute, and the heart rate that was read."""
+    axes.set(xlabel="rate (beats per minute)", ylabel="power (share of largest)", xlim=BAND_BPM)
+    spectrum = pulse_spectrum(result.pulse)
+    if spectrum is None:
+        axes.text(
+            0.5, 0.5, "too little pulse for a spectrum", transform=axes.transAxes, ha="center"
+        )
+        return
+    rate_bpm = bpm_from_hz(1.0) * spectrum.frequency_hz
+    inside = (rate_bpm >= BAND_BPM[0]) & (rate_bpm <= BAND_BPM[1])
+    power = spectrum.power[inside]
+    axes.plot(rate_bpm[inside], power / power.max(), color=SPECTRUM_COLOUR, linewidth=1.2)
+    if result.heart_rate_bpm is not None:
+        axes.axvline(result.heart_rate_bpm, color=PULSE_COLOUR, linestyle="--", linewidth=1.2)

@@ -1,0 +1,144 @@
+"""A model over prepared recordings."""
+
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from physkit.core.errors import InputError
+from physkit.core.naming import natural_order
+from physkit.core.registry import unknown_name
+from physkit.data.store import NO_SEGMENT, Store, StoredRecording
+from physkit.data.windows.label import clean_label
+from physkit.evaluate.predictions import MIN_SAMPLES, PredictedRecording
+from physkit.inference.crops import TimedCrop
+from physkit.inference.inference import crop_size_px, usable_device
+from physkit.inference.stream import ModelReader, PulseStream
+from physkit.media.picture import resized
+from physkit.nn.streaming import PulseModel
+from physkit.runtime.torch_cpu import flushed_denormals, torch_threads
+from physkit.signal.resample import median_fps, sample_at
+
+FRAMES_AT_ONCE = 512
+"""Frames of a store that are read together: a few chunks."""
+
+LeftOut = tuple[str, str]
+"""A recording that could not be read, and the cause."""
+
+
+def readable_recordings(
+    store: Store, subjects: Collection[str] | None = None
+) -> tuple[list[StoredRecording], list[LeftOut]]:
+    """The recordings of some people, by default of all, and those too damaged to be read.
+
+    Raises InputError for an empty store, UnknownNameError for somebody who is not in it.
+    """
+    if not store.names:
+        raise InputError(f"{store.path}: holds no recordings; fill it by physkit prep")
+    readable: list[StoredRecording] = []
+    damaged: list[LeftOut] = []
+    people: set[str] = set()
+    for name in store.names:
+        try:
+            recording = store[name]
+            people.add(recording.subject)
+            _ = recording.n_frames  # read here, so that what lacks its frames is told here
+        except InputError as error:
+            damaged.append((name, str(error)))
+        else:
+            readable.append(recording)
+    for subject in subjects or ():
+        if subject not in people:
+            known = sorted(people, key=natural_order)
+            raise unknown_name(f"subject in {store.path}:", subject, known)
+    return [r for r in readable if subjects is None or r.subject in subjects], damaged
+
+
+def predict_recordings(
+    recordings: Sequence[StoredRecording],
+    model: PulseModel[Any],
+    *,
+    chunk_frames: int,
+    device: str,
+    threads: int | None,
+    progress: bool,
+) -> tuple[list[PredictedRecording], list[LeftOut]]:
+    """A model's pulse of each recording, and those that could not be read.
+
+    progress: show a bar on a terminal's standard error.
+    Raises PhyskitError where the device cannot be used.
+    """
+    place = usable_device(device)
+    predicted: list[PredictedRecording] = []
+    left_out: list[LeftOut] = []
+    total = sum(recording.n_frames for recording in recordings)
+    with (
+        torch_threads(threads),
+        flushed_denormals(),
+        tqdm(total=total, unit="frame", disable=None if progress else True, leave=False) as bar,
+    ):
+        for recording in recordings:
+            try:
+                predicted.append(
+                    predict_recording(recording, model, chunk_frames=chunk_frames, device=place)
+                )
+            except InputError as error:
+                left_out.append((recording.name, str(error)))
+            bar.update(recording.n_frames)
+    return predicted, left_out
+
+
+def predict_recording(
+    recording: StoredRecording, model: PulseModel[Any], *, chunk_frames: int, device: torch.device
+) -> PredictedRecording:
+    """A model's pulse of one stored recording, and its label at the same moments.
+
+    Moments without a face, and those that the label does not cover or stands still in, are left
+    out; the true times of the others stand beside them.
+    Raises InputError where too little is left, or where crops are smaller than the model reads.
+    """
+    stream = PulseStream(ModelReader(model, device), chunk_frames=chunk_frames)
+    for item in recording_crops(recording, size=crop_size_px(model)):
+        stream.push(item)
+    pulse = stream.finish()
+    label = clean_label(recording.pulse, place=recording.place)
+    true_samples = sample_at(label.samples, label.timestamps_s, pulse.timestamps_s)
+    known = np.isfinite(pulse.samples) & np.isfinite(true_samples)
+    if np.count_nonzero(known) < MIN_SAMPLES:
+        raise InputError(
+            f"{recording.place}: {np.count_nonzero(known)} frames with both a face and a label; "
+            "see physkit audit"
+        )
+    return PredictedRecording(
+        recording=recording.name,
+        subject=recording.subject,
+        fps=median_fps(pulse.timestamps_s),
+        prediction=pulse.samples[known],
+        label=true_samples[known],
+        representation="waveform",
+        timestamps_s=pulse.timestamps_s[known],
+        conditions=recording.conditions,
+    )
+
+
+def recording_crops(recording: StoredRecording, *, size: int) -> Iterator[TimedCrop]:
+    """The crops of a prepared recording, area-resized where their size is another.
+
+    Raises InputError for crops smaller than the model's input.
+    """
+    side = recording.size_px
+    if side < size:
+        raise InputError(
+            f"{recording.place}: crops are {side}x{side} pixels, the model reads {size}x{size}; "
+            f"prepare the data set anew with --size {size}"
+        )
+    times_s, segments = recording.timestamps_s.tolist(), recording.segments.tolist()
+    for start in range(0, recording.n_frames, FRAMES_AT_ONCE):
+        for index, crop in enumerate(recording.frames(start, start + FRAMES_AT_ONCE), start):
+            if segments[index] == NO_SEGMENT:
+                yield TimedCrop(times_s[index], None, None)
+                continue
+            picture = crop if side == size else resized(crop, height=size, width=size)
+            yield TimedCrop(times_s[index], picture, segments[index])

@@ -1,0 +1,79 @@
+"""What reading an input says about the heart, as commands and Python hand it out."""
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from physkit.core.types import Pulse
+from physkit.inference.waveform import LiveFigures
+
+
+@dataclass(frozen=True, eq=False)
+class PulseResult:
+    """What a clip says about the heart of the person in it."""
+
+    heart_rate_bpm: float | None
+    """Beats per minute; None where the clip does not support a number (see warnings)."""
+    respiration_rate_bpm: float | None
+    """Breaths per minute, or None."""
+    signal_quality: float
+    """0 (noise) to 1 (clean pulse)."""
+    snr_db: float | None
+    """Power at the heart rate and its double over the rest of 0.6-3.3 Hz, in dB."""
+    hrv: dict[str, Any] | None
+    """Heart-rate variability, or None where the clip is too short or not clean enough."""
+    fps: float
+    """Mean frame rate in Hz by the true timestamps."""
+    n_frames: int
+    """Frames read."""
+    face_coverage: float
+    """Share of the frames that show the face."""
+    model: str
+    """Model that read the pulse."""
+    runtime: str
+    """What ran it."""
+    detector: str | None
+    """Face detector; None for prepared crops."""
+    pulse: Pulse
+    """The waveform with its times, NaN where no face was seen."""
+    warnings: tuple[str, ...]
+    """What to know before believing the numbers."""
+    live: LiveFigures | None = None
+    """How soon frames were answered, of a live run."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The documented JSON object; NaN becomes None."""
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        del fields["pulse"]
+        samples = self.pulse.samples.tolist()
+        fields["waveform"] = [None if math.isnan(value) else value for value in samples]
+        fields["timestamps_s"] = self.pulse.timestamps_s.tolist()
+        fields["warnings"] = list(self.warnings)
+        fields["live"] = dataclasses.asdict(self.live) if self.live else None
+        return fields
+
+    def lines(self) -> list[str]:
+        """What a person reads in the terminal."""
+
+        def shown(value: float | None, unit: str) -> str:
+            return "-" if value is None else f"{value:.1f} {unit}"
+
+        rows = [
+            ("heart rate", shown(self.heart_rate_bpm, "bpm")),
+            ("respiration rate", shown(self.respiration_rate_bpm, "breaths/min")),
+            ("signal quality", f"{self.signal_quality:.2f} of 1"),
+            ("signal to noise", shown(self.snr_db, "dB")),
+            ("variability (SDNN)", shown(self.hrv["sdnn_ms"] if self.hrv else None, "ms")),
+            ("face seen", f"{self.face_coverage:.0%} of {self.n_frames} frames"),
+            ("model", f"{self.model} ({self.runtime}), {self.fps:.1f} frames/s"),
+            ("detector", self.detector or "none: prepared crops"),
+        ]
+        if self.live:
+            median, p95 = self.live.latency_median_ms, self.live.latency_p95_ms
+            latency = "-" if median is None else f"{median:.0f} ms, 95 % within {p95:.0f} ms"
+            rows += [("latency", latency), ("dropped", f"{self.live.dropped_frames} frames")]
+        return [
+            *(f"{name:20s}{value}" for name, value in rows),
+            *(f"warning: {warning}" for warning in self.warnings),
+        ]

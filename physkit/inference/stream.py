@@ -1,0 +1,204 @@
+"""Driving any pulse model over a stream of crops with gaps."""
+
+from abc import ABC, abstractmethod
+from array import array
+from bisect import bisect_left
+from collections import deque
+from typing import Any
+
+import numpy as np
+import torch
+
+from physkit.core.types import Pulse
+from physkit.core.units import MAX_GAP_S, NOMINAL_DT_S
+from physkit.inference.crops import TimedCrop
+from physkit.nn.streaming import PulseModel
+
+
+class StretchReader(ABC):
+    """What reads the pulse of one unbroken stretch of crops after the other."""
+
+    warmup_s: float
+    """Seconds of a stretch that are worth reading twice, first only to settle the state."""
+    can_stream: bool = True
+    """Whether pulse comes while frames do. False: all of it comes from `finish`."""
+
+    @abstractmethod
+    def begin(self) -> None:
+        """A new stretch, from the initial state."""
+
+    @abstractmethod
+    def read(self, crops: np.ndarray, dt_s: np.ndarray) -> np.ndarray:
+        """Pulse (k,) of the next crops (n h w 3), uint8 or float32 in [0, 1], and dt_s (n,).
+
+        k = n, or fewer where samples are owed: they come with a later read or with `finish`.
+        """
+
+    @abstractmethod
+    def finish(self) -> np.ndarray:
+        """Pulse (k,) still owed when the stretch ends."""
+
+
+class ModelReader(StretchReader):
+    """Any pulse model, in torch."""
+
+    def __init__(self, model: PulseModel[Any], device: torch.device) -> None:
+        self.warmup_s, self.can_stream = model.warmup_s, model.can_stream
+        self._model = model.to(device)
+        self._device = device
+        self._state: Any = None
+
+    def begin(self) -> None:
+        self._state = None
+
+    def read(self, crops: np.ndarray, dt_s: np.ndarray) -> np.ndarray:
+        clip = torch.from_numpy(crops).to(self._device)
+        clip = clip.float().div_(255) if clip.dtype == torch.uint8 else clip.float()
+        durations_s = torch.from_numpy(dt_s.astype(np.float32)).to(self._device)
+        with torch.inference_mode():
+            pulse, self._state = self._model(clip[None], durations_s[None], self._state)
+            answer: np.ndarray = pulse[0].cpu().numpy()
+        return answer
+
+    def finish(self) -> np.ndarray:
+        if self._state is None:
+            return np.zeros(0, np.float32)
+        with torch.inference_mode():
+            owed: np.ndarray = self._model.finish(self._state)[0].cpu().numpy()
+        self._state = None
+        return owed
+
+
+class PulseStream:
+    """Crops in, in order of time; one pulse sample a frame out, NaN where no face was seen.
+
+    Memory holds about `chunk_frames` crops, those that settle a state, and two numbers for every
+    frame so far. A new segment, or a gap of more than `MAX_GAP_S`, starts a new stretch from the
+    initial state; a shorter gap is told to the reader as one long frame time. A stretch's first
+    `reader.warmup_s` seconds are read twice: once to settle the state, then for their pulse.
+
+    `push` reads all that can be read. Where frames must not wait for that, `take` each and call
+    `work` while there is time.
+    """
+
+    def __init__(self, reader: StretchReader, *, chunk_frames: int) -> None:
+        self._reader = reader
+        self._chunk_frames = chunk_frames
+        self._times_s = array("d")
+        self._samples = array("d")
+        self._owed: deque[int] = deque()
+        self._waiting: list[np.ndarray] = []
+        self._waiting_s: list[float] = []
+        self._segment: int | None = None
+        self._latest_s: float | None = None
+        self._read_s: float | None = None
+        self._n_settled = 0
+        self._is_settled = False
+        self.n_seen = 0
+        self.n_answered = 0
+
+    @property
+    def n_frames(self) -> int:
+        """Frames taken so far."""
+        return len(self._times_s)
+
+    @property
+    def is_up_to_date(self) -> bool:
+        """Whether the state is settled and no frame but the latest waits to be read."""
+        return self._is_settled and len(self._waiting) <= 1
+
+    def push(self, item: TimedCrop) -> None:
+        """Take the next frame, and read what can be read."""
+        self.take(item)
+        while self.work():
+            pass
+
+    def take(self, item: TimedCrop) -> None:
+        """Take the next frame; only where it begins a new stretch is the last one read to its end.
+
+        In order of time.
+        """
+        self._times_s.append(item.timestamp_s)
+        self._samples.append(np.nan)
+        if item.crop is None:
+            return
+        if self._is_new_stretch(item):
+            self._close()
+            self._reader.begin()
+            self._n_settled, self._is_settled = 0, self._reader.warmup_s == 0
+        self._owed.append(len(self._samples) - 1)
+        self._waiting.append(item.crop)
+        self._waiting_s.append(item.timestamp_s)
+        self._segment, self._latest_s = item.segment, item.timestamp_s
+        self.n_seen += 1
+
+    def work(self) -> bool:
+        """Read a chunk of what waits, or settle the state by it. False: too few frames wait."""
+        return self._work(is_over=False)
+
+    def finish(self) -> Pulse:
+        """The pulse of all frames."""
+        self._close()
+        return Pulse(np.array(self._samples), np.array(self._times_s))
+
+    def recent(self, window_s: float) -> Pulse:
+        """A copy of the pulse of the last so many seconds; NaN, too, where a sample is owed."""
+        first = bisect_left(self._times_s, self._times_s[-1] - window_s) if self._times_s else 0
+        return Pulse(np.array(self._samples[first:]), np.array(self._times_s[first:]))
+
+    def _is_new_stretch(self, item: TimedCrop) -> bool:
+        last_s = self._latest_s
+        if last_s is None:
+            return True
+        return item.segment != self._segment or item.timestamp_s - last_s > MAX_GAP_S
+
+    def _close(self) -> None:
+        """Ends the stretch: the samples still owed are asked for."""
+        if self._latest_s is None:
+            return
+        while self._work(is_over=True):
+            pass
+        self._deliver(self._reader.finish())
+        self._latest_s = self._read_s = None
+
+    def _work(self, *, is_over: bool) -> bool:
+        n, least = len(self._waiting), 1 if is_over else self._chunk_frames
+        if self._read_s is None and n < 2 and not is_over:
+            return False  # two frames tell a duration
+        if not self._is_settled:
+            age_s = np.subtract(self._waiting_s, self._waiting_s[0])
+            n_left = int(np.count_nonzero(age_s <= self._reader.warmup_s)) - self._n_settled
+            is_whole = is_over or age_s[-1] >= self._reader.warmup_s
+            if n_left > 0 and (is_whole or n_left >= least):
+                n_left = min(n_left, self._chunk_frames)
+                self._read(self._n_settled, n_left)  # for the state alone
+                self._n_settled += n_left
+                return True
+            if not is_whole:
+                return False
+            self._is_settled = True
+        if n == 0 or n < least:
+            return False
+        n = min(n, self._chunk_frames)
+        self._deliver(self._read(0, n))
+        self._read_s = self._waiting_s[n - 1]
+        del self._waiting[:n], self._waiting_s[:n]
+        return True
+
+    def _read(self, first: int, n: int) -> np.ndarray:
+        part = slice(first, first + n)
+        return self._reader.read(np.stack(self._waiting[part]), self._durations_s()[part])
+
+    def _durations_s(self) -> np.ndarray:
+        """Time since the frame before; a stretch's first frame is taken to last like its second."""
+        steps_s = np.diff(self._waiting_s)
+        if self._read_s is not None:
+            first_s = self._waiting_s[0] - self._read_s
+        else:
+            first_s = steps_s[0] if len(steps_s) else NOMINAL_DT_S
+        return np.array([first_s, *steps_s], np.float32)
+
+    def _deliver(self, pulse: np.ndarray) -> None:
+        for value in pulse.tolist():
+            self._samples[self._owed.popleft()] = value
+        self.n_answered += len(pulse)

@@ -1,0 +1,1 @@
+"""FacePhys: its config, blocks, network, first weights and streaming form."""

@@ -1,0 +1,93 @@
+"""A Ray cluster: of this computer, or one that is there already."""
+
+import logging
+import re
+import socket
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+
+import ray
+from ray.exceptions import RayError, RayTaskError
+
+from physkit.core.errors import InputError
+from physkit.prepare.engines.base import Crew
+from physkit.prepare.work import Outcome, Progress, Task, work
+
+RETRIES = 3
+"""How often Ray may lose a worker with the same recording."""
+OBJECT_STORE_BYTES = 100_000_000
+"""Room for what travels between processes: tasks and outcomes, which are small."""
+HOST_AND_PORT = re.compile(r"(?:ray://)?([^/:]+):(\d+)")
+KNOCK_TIMEOUT_S = 5.0
+
+
+def run_on_ray(tasks: Sequence[Task], crew: Crew) -> Iterator[Progress | Outcome]:
+    """Does all tasks as remote tasks of one core each; what a lost worker was doing is done again.
+
+    Raises InputError where the cluster cannot be reached.
+    """
+    if not tasks:
+        return
+    with _cluster(crew):
+        remote = ray.remote(num_cpus=1, max_retries=RETRIES)(_outcome)
+        pending = {remote.remote(task): task for task in tasks}
+        while pending:
+            (reference,), _ = ray.wait(list(pending), num_returns=1)
+            task = pending.pop(reference)
+            try:
+                yield ray.get(reference)
+            except RayError as error:
+                yield Outcome(task.recording.name, failure=_told(error))
+
+
+def _outcome(task: Task) -> Outcome:
+    outcome = Outcome(task.recording.name)
+    for event in work(task):
+        if isinstance(event, Outcome):
+            outcome = event
+    return outcome
+
+
+@contextmanager
+def _cluster(crew: Crew) -> Iterator[None]:
+    """Joins or starts a cluster, and leaves it; one that the caller has joined is used and kept."""
+    if ray.is_initialized():
+        yield
+        return
+    if crew.ray_address is None:
+        ray.init(
+            "local",
+            num_cpus=crew.workers,
+            object_store_memory=OBJECT_STORE_BYTES,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
+    else:
+        _join(crew.ray_address)
+    try:
+        with redirect_stdout(sys.stderr):  # Ray tells of lost workers where results are printed
+            yield
+    finally:
+        ray.shutdown()
+
+
+def _join(address: str) -> None:
+    """Raises InputError where no cluster answers."""
+    try:
+        if place := HOST_AND_PORT.fullmatch(address):
+            # Ray itself would go on trying for a quarter of an hour
+            socket.create_connection((place[1], int(place[2])), KNOCK_TIMEOUT_S).close()
+        ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise InputError(
+            f"--ray_address {address}: no Ray cluster to join ({error}); "
+            "start one by ray start --head, or leave the address out"
+        ) from error
+
+
+def _told(error: RayError) -> str:
+    cause = error.cause if isinstance(error, RayTaskError) else error
+    line = " ".join(str(cause).split())
+    return f"Ray: {type(error).__name__}: {line}"

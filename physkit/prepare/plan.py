@@ -1,0 +1,116 @@
+"""What a run has to do: every recording that the store lacks, or holds otherwise."""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from upath import UPath
+
+from physkit.core.differences import differences
+from physkit.core.errors import InputError, PhyskitError
+from physkit.data.recording import Recording
+from physkit.data.store import GROUP_FILE, Store
+from physkit.prepare.settings import Method
+from physkit.prepare.source import Listing, describe, list_files
+from physkit.prepare.work import Task, identity
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be done and what is not."""
+
+    tasks: tuple[Task, ...]
+    """In the order of the recordings."""
+    up_to_date: tuple[str, ...]
+    """Recordings that the store holds as they should be."""
+    reasons: Mapping[str, str]
+    """Why recordings that the store holds are done again, by name."""
+
+
+def make_plan(
+    recordings: Sequence[Recording],
+    store: Store,
+    *,
+    method: Method,
+    settings: Mapping[str, Any],
+    origin: UPath | None,
+    verify: bool,
+) -> Plan:
+    """Compares the raw tree with the store.
+
+    origin: where the files are to be fetched from; None where they lie here.
+    verify: also compare the contents of files whose names and sizes are as they were; those that
+      were written since are compared in any case.
+    """
+    tasks: list[Task] = []
+    up_to_date: list[str] = []
+    reasons: dict[str, str] = {}
+    for recording in recordings:
+        name = recording.name
+        listing = _listing(recording)
+        n_bytes = listing.n_bytes if listing else 0
+        task = Task(recording, n_bytes, store.path, method, settings, origin)
+        if name in store.names:
+            stored = _attributes(store, name)
+            known = identity(recording)
+            if origin is not None:
+                # what a file itself states is not known before it comes
+                known["conditions"] = {**stored.get("conditions", {}), **known["conditions"]}
+            reason = _reason(stored, known, settings, listing)
+            if reason is not None:
+                reasons[name] = reason
+            elif verify or (origin is None and _is_newer(listing, store.path / name)):
+                contents = stored["source"]["contents_xxh3_128"]
+                task = dataclasses.replace(task, known_contents=contents)
+            else:
+                up_to_date.append(name)
+                continue
+        tasks.append(task)
+    return Plan(tuple(tasks), tuple(up_to_date), reasons)
+
+
+def _listing(recording: Recording) -> Listing | None:
+    """None where it cannot be had: whoever prepares it meets the same error, and tells it."""
+    try:
+        return list_files(recording)
+    except (OSError, PhyskitError):
+        return None
+
+
+def _attributes(store: Store, name: str) -> Mapping[str, Any]:
+    """What the store says of a recording; nothing where that cannot be read."""
+    try:
+        return store[name].attributes
+    except InputError:
+        return {}
+
+
+def _reason(
+    stored: Mapping[str, Any],
+    known: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    listing: Listing | None,
+) -> str | None:
+    """Why a stored recording has to be done again; None where it need not."""
+    if not {"settings", "source"} <= stored.keys():
+        return "what is stored of it cannot be read"
+    if stored["settings"] != settings:
+        return f"settings changed: {', '.join(differences(stored['settings'], settings))}"
+    now = json.loads(json.dumps(known))
+    changed = [name for name in now if stored.get(name) != now[name]]
+    if changed:
+        return f"{', '.join(changed)} changed"
+    if listing is None:
+        return "raw files changed"
+    files = describe(listing)
+    return None if files == {k: stored["source"].get(k) for k in files} else "raw files changed"
+
+
+def _is_newer(listing: Listing | None, stored: Path | UPath) -> bool:
+    """Whether a raw file was written after the recording; unknown, so no, of a remote store."""
+    if listing is None or isinstance(stored, UPath):
+        return False
+    return listing.modified_s > (stored / GROUP_FILE).stat().st_mtime

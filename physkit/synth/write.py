@@ -1,0 +1,275 @@
+"""`physkit synth`: synthetic recordings with known pulse, in a real data set's own layout."""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from physkit.core.errors import InputError
+from physkit.core.files import whole_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from physkit.data.readers.base import Reader
+    from physkit.synth.plan import Plan
+
+SETTINGS_FILE = "synth.json"
+"""What a folder was made with: beside the truths of its recordings."""
+
+
+@dataclass(frozen=True)
+class SynthConfig:
+    """Writes recordings of drawn people with a known pulse, as a real data set would hold them."""
+
+    layout: str
+    """Data set whose layout to write: ubfc, ubfc-set1, pure, mmpd, buaa-mihr, ibvp, scamps,
+    ubfc-phys or cohface."""
+    out: str
+    """Folder for the recordings; new, empty, or of an earlier run with the same options, which is
+    then completed."""
+    subjects: int = 5
+    """Number of people."""
+    first_subject: int = 1
+    """Number of the first of them, to make a large set in parts."""
+    seconds: float = 30.0
+    """Length of each recording in seconds."""
+    seed: int = 0
+    """Everything random comes from it: the same seed gives the same files."""
+    sessions: int = 1
+    """Recordings of each person; they go through the conditions of the preset in turn."""
+    preset: str = "clean"
+    """How hard they are: clean, ubfc-like, pure-like, mmpd-like or varied."""
+    width: int | None = None
+    """Width of the video in pixels; by default the data set's own."""
+    height: int | None = None
+    """Height of the video in pixels; by default the data set's own."""
+    workers: int | None = None
+    """Processes that write recordings at the same time; by default one for each core."""
+
+    def __post_init__(self) -> None:
+        if not self.out:
+            raise InputError("--out: empty; give a folder")
+        for option in ("subjects", "first_subject", "sessions", "workers"):
+            value = getattr(self, option)
+            if value is not None and value < 1:
+                raise InputError(f"--{option} {value}: must be at least 1")
+        if self.seed < 0:
+            raise InputError(f"--seed {self.seed}: must be 0 or more")
+        if not 1 <= self.seconds <= 36_000:
+            raise InputError(f"--seconds {self.seconds}: must be 1 to 36000")
+
+
+@dataclass(frozen=True)
+class SynthRecording:
+    """One recording that lies in the folder."""
+
+    name: str
+    """As its reader calls it."""
+    heart_rate_bpm: float
+    """Mean true heart rate."""
+    n_frames: int
+    """Frames of its video."""
+    is_new: bool
+    """Whether this run wrote it."""
+
+
+@dataclass(frozen=True)
+class SynthResult:
+    """What lies in the folder now."""
+
+    out: Path
+    """The folder."""
+    layout: str
+    """Data set whose layout it has."""
+    preset: str
+    """How hard the recordings are."""
+    recordings: tuple[SynthRecording, ...]
+    """All of them, person by person."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        return {
+            "out": str(self.out),
+            "layout": self.layout,
+            "preset": self.preset,
+            "recordings": [dataclasses.asdict(recording) for recording in self.recordings],
+        }
+
+    def lines(self) -> list[str]:
+        """How many there are, and where the truth about them lies."""
+        n_new = sum(recording.is_new for recording in self.recordings)
+        n_frames = sum(recording.n_frames for recording in self.recordings)
+        kept = len(self.recordings) - n_new
+        return [
+            f"{'written':20s}{n_new} recordings" + (f", {kept} were there" if kept else ""),
+            f"{'frames':20s}{n_frames}",
+            f"{'layout':20s}{self.layout}",
+            f"{'preset':20s}{self.preset}",
+            f"{'folder':20s}{self.out}",
+        ]
+
+
+def run(config: SynthConfig, *, progress: bool = False) -> SynthResult:
+    """Write what is missing. Raises PhyskitError for options or a folder that cannot be used."""
+    from tqdm import tqdm
+
+    from physkit.data.readers import READERS
+
+    reader: Reader = READERS[config.layout]()
+    plans = _plans(config, reader)
+    root = Path(config.out)
+    _claim(root, config)
+    kept = _kept(root)
+    missing = [plan for plan in plans if (plan.subject, plan.session) not in kept]
+    written = {}
+    n_frames = sum(round(plan.duration_s * plan.dials.camera.fps) for plan in missing)
+    hidden = None if progress else True
+    with tqdm(total=n_frames, unit="frame", disable=hidden, leave=False) as bar:
+        for plan, recording in _write_all(root, config, missing):
+            written[plan.subject, plan.session] = recording
+            bar.update(recording.n_frames)
+    by_number = kept | written
+    return SynthResult(
+        root,
+        config.layout,
+        config.preset,
+        tuple(by_number[plan.subject, plan.session] for plan in plans),
+    )
+
+
+def _plans(config: SynthConfig, reader: "Reader") -> "list[Plan]":
+    """All recordings that were asked for, person by person."""
+    from physkit.synth.plan import plan_recording
+
+    return [
+        plan_recording(
+            config.preset,
+            layout=config.layout,
+            seed=config.seed,
+            subject=subject,
+            turn=turn,
+            duration_s=config.seconds,
+            width=config.width or reader.layout.width,
+            height=config.height or reader.layout.height,
+            fps=reader.layout.fps,
+        )
+        for subject in range(config.first_subject, config.first_subject + config.subjects)
+        for turn in range(config.sessions)
+    ]
+
+
+def _claim(root: Path, config: SynthConfig) -> None:
+    """Makes the folder ours. Raises InputError where it holds anything else."""
+    from physkit.data.formats.truth import TRUTH_FOLDER
+
+    settings = dataclasses.asdict(config)
+    del settings["out"], settings["workers"]
+    path = root / TRUTH_FOLDER / SETTINGS_FILE
+    try:
+        if path.is_file():
+            _compare(path, settings)
+            return
+        if root.exists() and any(root.iterdir()):
+            raise InputError(f"{root}: not empty, and not of physkit synth; give a new --out")
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{root}: cannot be used ({error}); choose another --out") from error
+    with whole_file(path) as unfinished:
+        unfinished.write_text(json.dumps(settings, indent=1), encoding="utf-8")
+
+
+def _compare(path: Path, settings: dict[str, Any]) -> None:
+    """Raises InputError where the folder was made with other settings."""
+    try:
+        earlier = json.loads(path.read_text("utf-8"))
+        changed = [name for name, value in settings.items() if earlier.get(name) != value]
+    except (ValueError, AttributeError) as error:
+        raise InputError(f"{path}: damaged ({error}); give a new --out") from error
+    if changed:
+        before = ", ".join(f"--{name} {earlier.get(name)}" for name in changed)
+        raise InputError(f"{path.parent.parent}: made with {before}; give that, or a new --out")
+
+
+def _kept(root: Path) -> dict[tuple[int, int], SynthRecording]:
+    """Recordings of an earlier run, by the numbers of person and session.
+
+    The truth of a recording is written last, so that one that has it is whole. Raises InputError
+    for one whose numbers are not told.
+    """
+    from physkit.data.formats.truth import (
+        CONDITIONS_SUFFIX,
+        TRUTH_FOLDER,
+        read_conditions,
+        read_truth,
+    )
+
+    kept = {}
+    for name, conditions in read_conditions(root).items():
+        truth = read_truth(root, name)
+        try:
+            numbers = (int(conditions["subject_number"]), int(conditions["session_number"]))
+        except (KeyError, ValueError) as error:
+            raise InputError(
+                f"{root / TRUTH_FOLDER / name}{CONDITIONS_SUFFIX}: tells no subject_number and "
+                "session_number; remove it and run the same physkit synth again"
+            ) from error
+        n_frames = len(truth.pulse.samples)
+        kept[numbers] = SynthRecording(name, truth.heart_rate_bpm, n_frames, is_new=False)
+    return kept
+
+
+def _write_all(
+    root: Path, config: SynthConfig, plans: "list[Plan]"
+) -> "Iterator[tuple[Plan, SynthRecording]]":
+    """Writes recordings in several processes and hands them out as they are finished.
+
+    Whatever ends it, such as Ctrl-C, ends the processes at once.
+    """
+    from concurrent.futures import Future, as_completed
+
+    from pebble import ProcessExpired
+
+    from physkit.core.workers import n_cores, worker_pool
+    from physkit.data.formats.writing import clear_unfinished
+
+    workers = min(config.workers or n_cores(), len(plans))
+    if workers <= 1:
+        for plan in plans:
+            yield plan, write_recording(root, config.layout, plan)
+        return
+    try:
+        with worker_pool(workers) as pool:
+            futures: dict[Future[SynthRecording], Plan] = {
+                pool.schedule(write_recording, args=(root, config.layout, plan)): plan
+                for plan in plans
+            }
+            for future in as_completed(futures):
+                yield futures[future], future.result()
+    except ProcessExpired as error:
+        raise InputError(
+            f"{root}: a process was killed, perhaps for want of memory; run the same again "
+            "with fewer --workers, and what is there is kept"
+        ) from error
+    finally:
+        clear_unfinished(root)
+
+
+def write_recording(root: Path, layout: str, plan: "Plan") -> SynthRecording:
+    """Renders one recording and writes it, then the truth about it.
+
+    Raises InputError where the folder cannot hold it.
+    """
+    import cv2
+
+    from physkit.data.formats.truth import write_truth
+    from physkit.data.readers import READERS
+
+    cv2.setNumThreads(1)  # each recording has a process to itself
+    synthesis = plan.synthesis()
+    recording = READERS[layout]().write(root, plan.new_recording(synthesis))
+    truth = plan.truth(synthesis)
+    write_truth(root, recording.name, truth)
+    n_frames = len(truth.pulse.samples)
+    return SynthRecording(recording.name, truth.heart_rate_bpm, n_frames, is_new=True)

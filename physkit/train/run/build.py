@@ -1,0 +1,156 @@
+"""The parts of a training run, out of its config."""
+
+import dataclasses
+import math
+from collections.abc import Set
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from physkit.core.differences import differences
+from physkit.core.errors import InputError, WeightsError
+from physkit.data.windows.config import (
+    ContentConfig,
+    RandomWindowsConfig,
+    SlidingWindowsConfig,
+    WindowSource,
+)
+from physkit.data.windows.sampling import RandomWindows, SlidingWindows
+from physkit.models import MODELS
+from physkit.models.facephys.network import FacePhys
+from physkit.nn.streaming import PulseModel
+from physkit.train.budget import Budget, LearningRate
+from physkit.train.module import PulseTraining, check_size
+from physkit.train.objective import Objective
+from physkit.train.optimizers import SCHEDULES, make_optimizer
+from physkit.train.run.config import FitConfig
+from physkit.train.run.record import network_config
+from physkit.weights.load import read_any_weights
+from physkit.weights.resize import PICTURE_FIELDS, at_size
+
+
+def make_network(config: FitConfig, *, is_resumed: bool = False) -> PulseModel[Any]:
+    """The network, with weights from the seed or from a file; resumed ones come with the state.
+
+    Raises UnknownNameError for the model, InputError for one that cannot be trained or has no
+    such options, WeightsError for weights that are not its own.
+    """
+    factory = MODELS[config.model]
+    config_class = getattr(factory, "config_class", None)
+    if config_class is None:
+        raise InputError(f"--model {config.model}: a method without weights; choose a network")
+    torch.manual_seed(config.seed)
+    try:
+        net: PulseModel[Any] = factory(config_class(**config.model_config))
+    except (TypeError, ValueError) as error:
+        known = ", ".join(field.name for field in dataclasses.fields(config_class))
+        raise InputError(
+            f"--model_config: {error}; the options of {config.model} are {known}"
+        ) from error
+    if config.init_weights is not None and not is_resumed:
+        _fill(net, config.model, Path(config.init_weights))
+    return net
+
+
+def _fill(net: PulseModel[Any], model: str, path: Path) -> None:
+    card, tensors = read_any_weights(path)
+    theirs = {"model": card.model, **card.config}
+    if card.model == model:  # what the file does not say is as by default
+        theirs = {**network_config(MODELS[model]()), **theirs}
+    ours = {"model": model, **network_config(net)}
+    if isinstance(net, FacePhys):  # which learns on small crops what it then reads large ones by
+        tensors = at_size(tensors, net.state_dict())
+        theirs, ours = (_without(settings, PICTURE_FIELDS) for settings in (theirs, ours))
+    changes = differences(theirs, ours)
+    if changes:
+        raise WeightsError(
+            f"{path}: weights of another architecture: {', '.join(changes)}; set --model and "
+            "--model_config as in the weights, or begin without --init_weights"
+        )
+    try:
+        net.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise WeightsError(f"{path}: {error}; give weights of {model}") from error
+
+
+def _without(settings: dict[str, Any], names: Set[str]) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if name not in names}
+
+
+def travelling(content: ContentConfig, *, is_augmented: bool) -> ContentConfig:
+    """The content in which frames travel: grey levels, where that loses nothing.
+
+    They are a quarter of the size, and are scaled where the network is.
+    """
+    is_exact = content.clock != "linear" and not is_augmented
+    if content.form == "raw" and is_exact:
+        return dataclasses.replace(content, form="uint8")
+    return content
+
+
+def train_windows(config: FitConfig, net: PulseModel[Any]) -> RandomWindows:
+    """Windows to train on, with labels in the form that the network is trained on.
+
+    Raises InputError where another form is asked for.
+    """
+    windows: RandomWindowsConfig = config.windows
+    if windows.content.label_form not in (None, net.label_form):
+        raise InputError(
+            f"--windows.content.label_form {windows.content.label_form}: this {config.model} is "
+            f"trained on {net.label_form} labels; leave it out"
+        )
+    content = travelling(windows.content, is_augmented=windows.augment is not None)
+    content = dataclasses.replace(content, label_form=net.label_form)
+    return RandomWindows(config.train, dataclasses.replace(windows, content=content))
+
+
+def listed_windows(config: FitConfig, sources: list[WindowSource]) -> SlidingWindows:
+    """Windows to validate by: whatever the network is trained on, it then answers with a pulse."""
+    content = travelling(config.windows.content, is_augmented=False)
+    content = dataclasses.replace(content, label_form="standardised")
+    sliding = SlidingWindowsConfig(window_s=config.validation_window_s, content=content)
+    return SlidingWindows(sources, sliding)
+
+
+def make_budget(config: FitConfig, *, windows_per_epoch: int) -> Budget:
+    """When the run ends."""
+    steps = config.max_steps
+    if config.max_epochs is not None:
+        windows_a_step = config.batch_size * config.accumulate
+        of_epochs = max(1, math.ceil(config.max_epochs * windows_per_epoch / windows_a_step))
+        steps = of_epochs if steps is None else min(steps, of_epochs)
+    return Budget(steps, None if config.max_minutes is None else 60 * config.max_minutes)
+
+
+def make_module(
+    config: FitConfig, net: PulseModel[Any], budget: Budget, record: dict[str, Any]
+) -> PulseTraining:
+    """The network with all that training it takes."""
+    optimizer, schedule = config.optimizer, config.schedule
+    return PulseTraining(
+        net,
+        Objective(config.losses),
+        make_optimizer=lambda parameters: make_optimizer(
+            optimizer.name,
+            parameters,
+            lr=optimizer.lr,
+            weight_decay=optimizer.weight_decay,
+            options=optimizer.options,
+        ),
+        learning_rate=LearningRate(
+            optimizer.lr, SCHEDULES[schedule.name], schedule.final_share, schedule.warmup_steps
+        ),
+        budget=budget,
+        clip_norm=config.clip_norm,
+        checkpoint_frames=config.checkpoint_frames,
+        seed=config.seed,
+        record=record,
+        clips_kept=config.plots,
+    )
+
+
+def check_crops(net: PulseModel[Any], windows: RandomWindows | SlidingWindows) -> None:
+    """Raises InputError where crops are smaller than the network reads."""
+    table = windows.table
+    check_size(net, size_px=table.size_px, store=table.recordings[0].store)

@@ -1,0 +1,134 @@
+"""`physkit validate` and `physkit test`: the weights of a run on people it was not trained on."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from physkit.core.errors import InputError
+from physkit.data.windows.config import WindowSource
+from physkit.inference.evaluation import EvaluateResult
+from physkit.train.run.config import FitConfig
+
+if TYPE_CHECKING:
+    from physkit.data.store import StoredRecording
+    from physkit.inference.recordings import LeftOut
+
+OF_A_RUN = ("best", "last")
+
+
+@dataclass(frozen=True)
+class CheckConfig(FitConfig):
+    """The options of a training, so that one file serves both, and how its weights are scored."""
+
+    weights: str = "best"
+    """best or last of the run in out, or a weights file."""
+    protocol: str = "physkit-1"
+    """toolbox-2023, toolbox-2024-06, toolbox-2024-12, toolbox-2025-03, physllm or physkit-1."""
+    window_s: float | Literal["inf"] | None = None
+    """Window length in seconds; by default the whole recording, and 30 s every second under
+    physkit-1; inf is always the whole recording."""
+    hr: Literal["fft", "peak"] = "fft"
+    """Heart rate from the spectrum, or from the intervals between peaks."""
+
+
+def check_validation(config: CheckConfig, *, progress: bool = False) -> EvaluateResult:
+    """Score a run's weights on its validation people, into the folder validation of the run."""
+    return _check(config, config.validation, "validation", progress=progress)
+
+
+def check_test(config: CheckConfig, *, progress: bool = False) -> EvaluateResult:
+    """Score a run's weights on its test people, into the folder test of the run."""
+    if not config.test:
+        raise InputError("--test: none given; name stores and people that the run never saw")
+    return _check(config, config.test, "test", progress=progress)
+
+
+def _check(
+    config: CheckConfig, sources: list[WindowSource], purpose: str, *, progress: bool
+) -> EvaluateResult:
+    """Raises PhyskitError for stores or weights that cannot be used, and for people known to the
+    weights."""
+    from physkit.evaluate.predictions import write_predictions
+    from physkit.evaluate.protocols import find_protocol
+    from physkit.evaluate.scoring import score
+    from physkit.inference.recordings import predict_recordings
+    from physkit.train.run.sources import check_stores
+    from physkit.train.run.trainer import accelerator
+    from physkit.weights.load import load_model, read_any_weights
+
+    find_protocol(config.protocol)
+    check_stores(sources)
+    path = _weights(config)
+    card, _ = read_any_weights(path)
+    model = load_model(config.model, path)
+    recordings, damaged = _recordings(sources)
+    notes = _check_unseen(path, card.provenance, recordings, purpose)
+    out = Path(config.out) / purpose
+    out.mkdir(parents=True, exist_ok=True)
+    predicted, unread = predict_recordings(
+        recordings,
+        model,
+        chunk_frames=128,
+        device="cuda" if accelerator(config) == "gpu" else "cpu",
+        threads=config.threads,
+        progress=progress,
+    )
+    left_out = [*damaged, *unread]
+    if not predicted:
+        raise InputError(f"{purpose}: no recording could be read; {': '.join(left_out[0])}")
+    file = out / "predictions.parquet"
+    write_predictions(predicted, file)
+    window_s = float("inf") if config.window_s == "inf" else config.window_s
+    result = score(file, protocol=config.protocol, window_s=window_s, hr=config.hr, out=out)
+    return EvaluateResult(result, config.model, tuple(left_out), out, notes)
+
+
+def _weights(config: CheckConfig) -> Path:
+    if config.weights not in OF_A_RUN:
+        return Path(config.weights)
+    path = Path(config.out) / f"{config.weights}.safetensors"
+    if not path.exists():
+        raise InputError(f"{path}: no such file; train it first by physkit fit, with this config")
+    return path
+
+
+def _recordings(
+    sources: list[WindowSource],
+) -> tuple[list["StoredRecording"], list["LeftOut"]]:
+    from physkit.data.store import open_store
+    from physkit.inference.recordings import readable_recordings
+
+    recordings: list[StoredRecording] = []
+    damaged: list[LeftOut] = []
+    for source in sources:
+        readable, lost = readable_recordings(open_store(source.store), source.subjects)
+        recordings += readable
+        damaged += lost
+    return recordings, damaged
+
+
+def _check_unseen(
+    path: Path, provenance: Any, recordings: list["StoredRecording"], purpose: str
+) -> tuple[str, ...]:
+    """A note where the weights do not say whom they know.
+
+    Raises InputError for somebody whom they were trained on, or, in a test, chosen by.
+    """
+    data = provenance.get("data")
+    if not isinstance(data, dict):
+        return (f"{path} does not say whom it was trained on",)
+    known = {
+        (store["dataset"], subject): use
+        for use in ("train", "validation")
+        if use != purpose
+        for store in data.get(use, ())
+        for subject in store["subjects"]
+    }
+    for recording in recordings:
+        use = known.get((recording.dataset, recording.subject))
+        if use is not None:
+            raise InputError(
+                f"{recording.place}: subject '{recording.subject}' was used for {use} of {path}; "
+                f"leave them out of {purpose}"
+            )
+    return ()

@@ -1,0 +1,213 @@
+"""`physkit fit`: one network trained on windows of stores."""
+
+import os
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from physkit.core.errors import InputError, PhyskitError
+from physkit.train.run.config import FitConfig, FitResult
+
+if TYPE_CHECKING:
+    from lightning import Callback, Trainer
+
+    from physkit.train.callbacks.keep import KeepWeights
+    from physkit.train.callbacks.log import LogFigures
+
+STATE = "state.ckpt"
+
+
+def fit(config: FitConfig, *, progress: bool = False) -> FitResult:
+    """Train, validate, and keep the best and the last weights. progress: show a bar.
+
+    Raises PhyskitError for options or data that cannot be used, and where a loss is NaN or
+    infinite; then the last good state and weights are kept.
+    """
+    from physkit.core.machine import keep_freed_memory
+    from physkit.core.workers import n_cores
+    from physkit.runtime.torch_cpu import flushed_denormals, torch_threads
+    from physkit.train.run.trainer import quiet_lightning
+
+    keep_freed_memory()
+    threads = config.threads or max(1, n_cores() // config.devices)  # reading takes next to none
+    with torch_threads(threads), flushed_denormals(), quiet_lightning():
+        return _Run(config, progress=progress).finish()
+
+
+def run(config: FitConfig, *, progress: bool = False) -> FitResult:
+    """Do what `physkit fit` does. Of several processes only the first has anything to say."""
+    from torch import distributed
+
+    result = fit(config, progress=progress)
+    if distributed.is_available() and distributed.is_initialized() and distributed.get_rank():
+        raise SystemExit(0)
+    return result
+
+
+class _Run:
+    """One run: its parts, made in the order in which they can be refused."""
+
+    def __init__(self, config: FitConfig, *, progress: bool) -> None:
+        from physkit.data.datamodule import WindowData
+        from physkit.data.windows.table import window_table
+        from physkit.train.run import build
+        from physkit.train.run.memory import check_memory
+        from physkit.train.run.record import begun_with, check_same_run, make_record
+        from physkit.train.run.sources import check_apart, check_stores
+        from physkit.train.run.trainer import accelerator
+
+        self.config = config
+        self.state_path = Path(config.out) / STATE
+        state = _state_to_resume(config, self.state_path)
+        check_stores([*config.train, *config.validation, *config.test])
+        net = build.make_network(config, is_resumed=state is not None)
+        windows = build.train_windows(config, net)
+        validation = build.listed_windows(config, config.validation)
+        tables = {"train": windows.table, "validation": validation.table}
+        check_apart(tables | ({"test": window_table(config.test)} if config.test else {}))
+        for each in (windows, validation):
+            build.check_crops(net, each)
+        notes = check_memory(
+            config, net, size_px=windows.table.size_px, on_gpu=accelerator(config) == "gpu"
+        )
+        before = state["physkit"]["record"] if state else None
+        name = before["run"] if before else uuid.uuid4().hex[:8]
+        origin = before.get("begun_with") if before else begun_with(config)
+        record = make_record(config, net, tables, run=name, begun_with=origin)
+        if before:
+            check_same_run(self.state_path, before, record)
+        budget = build.make_budget(config, windows_per_epoch=len(windows))
+        self.module = build.make_module(config, net, budget, record)
+        self.data = WindowData(
+            windows, validation, batch_size=config.batch_size, workers=config.workers
+        )
+        self.keep, self.log, callbacks = self._callbacks(record, progress=progress)
+        self.trainer = self._trainer(callbacks, name, state)
+        self.state = state
+        self.notes = (*notes, *windows.left_out, *validation.left_out)
+
+    def _callbacks(
+        self, record: dict[str, Any], *, progress: bool
+    ) -> "tuple[KeepWeights, LogFigures, list[Callback]]":
+        """Those that keep and log, and all of them in the order in which they must be called."""
+        from physkit.core.machine import peak_rss_mb
+        from physkit.train.callbacks.ema import WeightsAverage
+        from physkit.train.callbacks.keep import KeepWeights
+        from physkit.train.callbacks.log import LogFigures
+        from physkit.train.callbacks.plots import PlotClips
+        from physkit.train.callbacks.progress import ShowProgress
+        from physkit.train.callbacks.state import EndOfBudget, KeepState
+        from physkit.train.run.record import weights_writer
+
+        config, out = self.config, Path(self.config.out)
+        writer = weights_writer(config, self.module.net, record)
+        keep = KeepWeights(out, writer, patience=config.patience)
+        log = LogFigures(every=config.log_every, peak_rss_mb=peak_rss_mb)
+        return (
+            keep,
+            log,
+            [
+                keep,
+                log,
+                *([PlotClips(out / "plots")] if config.plots else []),
+                *([ShowProgress()] if progress else []),
+                EndOfBudget(),
+                *([WeightsAverage(config.ema_decay)] if config.ema_decay else []),
+                KeepState(
+                    self.state_path,
+                    every=config.checkpoint_every,
+                    validate_every=config.validate_every,
+                ),
+            ],
+        )
+
+    def _trainer(
+        self, callbacks: "list[Callback]", name: str, state: dict[str, Any] | None
+    ) -> "Trainer":
+        from physkit.train.loggers import LogPlace, make_loggers
+        from physkit.train.run.trainer import make_trainer
+
+        place = LogPlace(
+            Path(self.config.out),
+            name,
+            after_step=state["global_step"] if state else 0,
+            wandb_project=self.config.wandb_project,
+            is_online=self.config.wandb_mode == "online",
+        )
+        loggers = make_loggers(self.config.loggers, place)
+        return make_trainer(self.config, callbacks=callbacks, loggers=loggers)
+
+    def finish(self) -> FitResult:
+        """Train to the end, unless that was reached before."""
+        from physkit.train.run.trainer import interruptible
+
+        step = 0
+        if self.state is not None:
+            step = int(self.state["global_step"])
+            self._take_up(self.state)
+        is_done = (
+            self.keep.is_out_of_patience
+            or self.module.budget.progress(step, self.module.elapsed_s) >= 1
+        )
+        if not (self.state and is_done):
+            with interruptible(self.trainer):
+                self._train()
+            step = self.trainer.global_step
+        return FitResult(
+            out=Path(self.config.out),
+            best=self.keep.best,
+            last=self.keep.last,
+            validation_mae_bpm=self.keep.best_mae_bpm,
+            best_step=self.keep.best_step,
+            n_steps=step,
+            loss=self.log.last_loss,
+            seconds=self.module.elapsed_s,
+            notes=self.notes,
+        )
+
+    def _train(self) -> None:
+        from physkit.train.loggers import close_loggers
+
+        try:
+            self.trainer.fit(
+                self.module,
+                datamodule=self.data,
+                ckpt_path=None if self.state is None else self.state_path,
+                weights_only=True,
+            )
+        except PhyskitError as error:
+            if not self.state_path.exists():
+                raise
+            kept = f"the last good state is kept in {self.state_path}"
+            if self.keep.best.exists():
+                kept += f", and weights in {self.keep.best} and {self.keep.last}"
+            raise type(error)(f"{error} ({kept})") from error
+        finally:
+            close_loggers(self.trainer.loggers)
+
+    def _take_up(self, state: dict[str, Any]) -> None:
+        """What the result needs of a state, whether or not there is more to train."""
+        self.module.on_load_checkpoint(state)
+        for callback in (self.keep, self.log):
+            callback.load_state_dict(state["callbacks"][callback.state_key])
+
+
+def _state_to_resume(config: FitConfig, path: Path) -> dict[str, Any] | None:
+    """The state that the run goes on from; None where it begins.
+
+    Raises InputError for a folder that holds another run, or cannot be made.
+    """
+    from physkit.train.callbacks.state import read_state
+
+    out = Path(config.out)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        if not os.access(out, os.W_OK):
+            raise InputError(f"{out}: cannot be written to; choose another --out")
+    except OSError as error:
+        raise InputError(f"{out}: cannot be made ({error}); choose another --out") from error
+    if config.resume:
+        return read_state(path) if path.exists() else None
+    if path.exists() or (out / "best.safetensors").exists():
+        raise InputError(f"{out}: holds a run; go on with it by --resume, or choose another --out")
+    return None

@@ -1,0 +1,83 @@
+"""Whether a training fits into memory, asked before it starts."""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from physkit.core.errors import InputError
+from physkit.core.machine import MB, available_mb
+from physkit.nn.streaming import PulseModel
+from physkit.train.memory import Clips, clips_of, training_bytes
+from physkit.train.run.config import FitConfig
+
+LOADER_MB = 500
+"""What a process that reads windows may come to need."""
+GB = 1e9
+LEAST_FRAMES = 32
+
+
+def check_memory(
+    config: FitConfig, net: PulseModel[Any], *, size_px: int, on_gpu: bool
+) -> tuple[str, ...]:
+    """A note where the memory could not be counted.
+
+    Raises InputError, with a setting that fits, where training would take more than there is.
+    """
+    n_local = 1 if on_gpu else config.devices
+    clips = clips_of(
+        net,
+        batch=-(-config.batch_size // (config.devices * config.nodes)),
+        frames=config.windows.n_frames,
+        size_px=size_px,
+        checkpoint_frames=config.checkpoint_frames,
+    )
+
+    def needed(asked: Clips) -> float:
+        return n_local * training_bytes(net, asked, precision=config.precision)
+
+    try:
+        most = needed(clips)
+    except InputError as error:
+        return (f"memory was not estimated: {error}",)
+    free = _free_bytes(config, on_gpu=on_gpu)
+    if most <= free:
+        return ()
+    fitting = (words for words, asked in _smaller(config, net, clips) if needed(asked) <= free)
+    suggestion = next(fitting, "take a smaller network")
+    raise InputError(
+        f"training on {clips.batch} clips of {clips.frames} frames takes about {most / GB:.1f} GB, "
+        f"and {max(free, 0) / GB:.1f} GB can be had: {suggestion}, or set --memory_gb higher"
+    )
+
+
+def _free_bytes(config: FitConfig, *, on_gpu: bool) -> float:
+    if config.memory_gb is not None:
+        return config.memory_gb * GB
+    if on_gpu:
+        return float(torch.cuda.mem_get_info()[0])
+    loaders = config.devices * (config.workers + min(config.workers, 1))
+    return MB * (available_mb() - LOADER_MB * loaders)
+
+
+def _smaller(config: FitConfig, net: PulseModel[Any], clips: Clips) -> Iterator[tuple[str, Clips]]:
+    """Settings that take less, those that change least of the result first, in words."""
+    n_processes = config.devices * config.nodes
+    for batch in range(clips.batch - 1, 0, -1):
+        if clips.batch % batch == 0:
+            total, accumulate = batch * n_processes, config.accumulate * clips.batch // batch
+            words = f"take --batch_size {total} --accumulate {accumulate}"
+            yield words, dataclasses.replace(clips, batch=batch)
+    single = dataclasses.replace(clips, batch=1)
+    batch_words = f"--batch_size {n_processes} " if clips.batch > 1 else ""
+    frames = clips.frames
+    while net.can_stream and frames > LEAST_FRAMES:
+        frames = -(-frames // 2)
+        words = f"take {batch_words}--checkpoint_frames {frames}"
+        yield words, dataclasses.replace(single, checkpoint_frames=frames)
+    frames = clips.frames
+    while frames > LEAST_FRAMES:
+        frames //= 2
+        words = f"take {batch_words}--windows.n_frames {frames}"
+        yield words, dataclasses.replace(single, frames=frames)

@@ -1,0 +1,132 @@
+"""What a run was made from: kept in its state and in its weights, and compared on resumption."""
+
+import dataclasses
+import hashlib
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from physkit.core.differences import differences
+from physkit.core.errors import InputError
+from physkit.core.machine import this_commit
+from physkit.data.store import open_store
+from physkit.data.windows.config import WindowSource
+from physkit.data.windows.table import WindowTable
+from physkit.evaluate.result import plain
+from physkit.nn.streaming import PulseModel
+from physkit.train.callbacks.keep import SaveWeights
+from physkit.train.run.config import FitConfig
+from physkit.weights.file import WeightsCard, save_weights, sha256
+from physkit.weights.load import read_any_weights
+
+FREE = frozenset(
+    {
+        *("out", "init_weights", "resume", "checkpoint_every", "memory_gb"),
+        *("test", "max_steps", "max_epochs", "max_minutes", "patience"),
+        *("loggers", "wandb_mode", "wandb_project", "log_every", "plots"),
+        *("workers", "threads", "accelerator", "devices", "nodes"),
+    }
+)
+"""Options that may differ between a run and its resumption."""
+
+
+def network_config(net: PulseModel[Any]) -> dict[str, Any]:
+    """Fields of a network's config."""
+    config = getattr(net, "config", None)
+    return dataclasses.asdict(config) if dataclasses.is_dataclass(config) else {}  # type: ignore[arg-type]
+
+
+def begun_with(config: FitConfig) -> dict[str, Any] | None:
+    """What the weights that a run begins with say of themselves; None for random ones."""
+    if config.init_weights is None:
+        return None
+    path = Path(config.init_weights)
+    return {**read_any_weights(path)[0].provenance, "sha256": sha256(path)}
+
+
+def make_record(
+    config: FitConfig,
+    net: PulseModel[Any],
+    tables: Mapping[str, WindowTable],
+    *,
+    run: str,
+    begun_with: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """Everything that the weights depend on, as JSON."""
+    sources = {"train": config.train, "validation": config.validation}
+    record = {
+        "run": run,
+        "config": dataclasses.asdict(config),
+        "network": {"model": config.model, **network_config(net)},
+        "begun_with": begun_with,
+        "data": {purpose: _data(sources[purpose], table) for purpose, table in tables.items()},
+        "commit": this_commit(),
+        "versions": {name: version(name) for name in ("physkit", "torch", "lightning", "numpy")}
+        | {"python": platform.python_version()},
+    }
+    made: dict[str, Any] = json.loads(json.dumps(plain(record)))
+    return made
+
+
+def _data(sources: Sequence[WindowSource], table: WindowTable) -> list[dict[str, Any]]:
+    """What was read of each store, and a checksum over what is known of those recordings."""
+    described = []
+    for path in dict.fromkeys(source.store for source in sources):
+        recordings = [r for r in table.recordings if r.store == path]
+        store = open_store(path)
+        about = {r.name: dict(store[r.name].attributes) for r in recordings}
+        text = json.dumps(about, sort_keys=True)
+        described.append(
+            {
+                "store": path,
+                "dataset": store.dataset,
+                "subjects": sorted({r.subject for r in recordings}),
+                "recordings": [r.name for r in recordings],
+                "sha256": hashlib.sha256(text.encode()).hexdigest(),
+            }
+        )
+    return described
+
+
+def check_same_run(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Raises InputError where a state is of another network, or of a run told otherwise."""
+    network = differences(before["network"], now["network"])
+    if network:
+        raise InputError(
+            f"{path}: state of another network: {', '.join(network)}; set the model's options "
+            "as they were, or give another --out"
+        )
+    told = [
+        {key: value for key, value in record["config"].items() if key not in FREE}
+        for record in (before, now)
+    ]
+    changes = differences(*told)
+    changes += [
+        f"recordings of {source['store']} in {purpose}"
+        for purpose, sources in now["data"].items()
+        for source, old in zip(sources, before["data"][purpose], strict=True)
+        if source["sha256"] != old["sha256"] and not changes
+    ]
+    if changes:
+        raise InputError(
+            f"{path}: this run was begun with other options: {', '.join(changes)}; set them as "
+            "they were, or give another --out"
+        )
+
+
+def weights_writer(
+    config: FitConfig, net: PulseModel[Any], record: Mapping[str, Any]
+) -> SaveWeights:
+    """Writes weights of a run, with what they were made from."""
+
+    def save(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
+        provenance = {"source": "physkit fit", **record, "metrics": plain(dict(about))}
+        card = WeightsCard(config.model, network_config(net), provenance)
+        save_weights(path, {name: value.cpu() for name, value in tensors.items()}, card)
+
+    return save

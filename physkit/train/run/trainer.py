@@ -1,0 +1,94 @@
+"""The Lightning trainer of a run, and what surrounds a fit."""
+
+import logging
+import signal
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from lightning import Callback, Trainer
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.plugins import MixedPrecision
+
+from physkit.core.errors import InputError
+from physkit.train.callbacks.state import WholeFileIO
+from physkit.train.run.config import FitConfig
+
+LOGS = ("lightning.pytorch", "lightning.fabric")
+
+
+def accelerator(config: FitConfig) -> str:
+    """cpu or gpu. Raises InputError where a GPU was asked for and there is none."""
+    has_gpu = torch.cuda.is_available()
+    if config.accelerator == "gpu" and not has_gpu:
+        raise InputError("--accelerator gpu: torch sees none here; see physkit doctor")
+    if config.accelerator == "auto":
+        return "gpu" if has_gpu else "cpu"
+    return config.accelerator
+
+
+def make_trainer(
+    config: FitConfig, *, callbacks: Sequence[Callback], loggers: Sequence[Logger]
+) -> Trainer:
+    """A trainer that runs until a callback ends it."""
+    n_processes = config.devices * config.nodes
+    where = accelerator(config)
+    plugins: list[Any] = [WholeFileIO()]
+    if config.precision == "fp16":
+        # given whole, since by name Lightning takes bf16 instead on a CPU
+        plugins.append(MixedPrecision("16-mixed", "cuda" if where == "gpu" else "cpu"))
+    return Trainer(
+        accelerator=where,
+        devices=config.devices,
+        num_nodes=config.nodes,
+        strategy="ddp" if n_processes > 1 else "auto",
+        precision={"fp32": "32-true", "bf16": "bf16-mixed", "fp16": None}[config.precision],
+        plugins=plugins,
+        max_epochs=-1,
+        check_val_every_n_epoch=None,
+        val_check_interval=config.validate_every * config.accumulate,
+        accumulate_grad_batches=config.accumulate,
+        callbacks=list(callbacks),
+        logger=list(loggers),
+        sync_batchnorm=n_processes > 1 and where == "gpu",
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=config.out,
+    )
+
+
+@contextmanager
+def interruptible(trainer: Trainer) -> Iterator[None]:
+    """Ctrl-C inside ends as KeyboardInterrupt, and works afterwards too.
+
+    Lightning makes an exit of its own of it, and lets the process ignore Ctrl-C from then on.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit as error:
+        if not trainer.interrupted:
+            raise
+        signal.signal(signal.SIGINT, before)
+        raise KeyboardInterrupt from error
+
+
+@contextmanager
+def quiet_lightning() -> Iterator[None]:
+    """Without Lightning's remarks, which tell a user nothing that could be acted on."""
+    logs = [logging.getLogger(name) for name in LOGS]
+    levels = [log.level for log in logs]
+    for log in logs:
+        log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"lightning\.")
+            yield
+    finally:
+        for log, level in zip(logs, levels, strict=True):
+            log.setLevel(level)
