@@ -6,7 +6,7 @@ MODELS = Registry(
     "model",
     {
         "facephys": "physkit.models.facephys.network:FacePhys",
-        "physnet": "physkit.models.physnet:PhysNet",
+        "physnet": "physkit.models.physnet.network:PhysNet",
         "green": "physkit.models.classical.green:GREEN",
         "ica": "physkit.models.classical.ica:ICA",
         "chrom": "physkit.models.classical.chrom:CHROM",
@@ -17,3 +17,12 @@ MODELS = Registry(
     },
 )
 """Model name to class; each class takes its own frozen config, or nothing for the defaults."""
+
+CONFIGS = Registry(
+    "model config",
+    {
+        "facephys": "physkit.models.facephys.config:FacePhysConfig",
+        "physnet": "physkit.models.physnet.config:PhysNetConfig",
+    },
+)
+"""Name of a network that can be trained to its config class, which imports nothing heavy."""

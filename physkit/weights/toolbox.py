@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from physkit.core.errors import WeightsError
-from physkit.models.physnet import WIDTHS
+from physkit.models.physnet.network import WIDTHS
 
 PARALLEL = "module."
 """What torch's data parallel puts before every name."""

@@ -13,7 +13,7 @@ import physkit
 from physkit.cli import main
 from physkit.core.errors import InputError, PhyskitError
 from physkit.evaluate.predictions import read_predictions
-from physkit.models.physnet import PhysNet
+from physkit.models.physnet.network import PhysNet
 from physkit.weights.file import WeightsCard, save_weights
 
 RATES_BPM = {"anna": 60.0, "bert": 84.0, "cleo": 120.0}

@@ -12,7 +12,8 @@ import physkit
 from physkit.cli import main
 from physkit.core.errors import InputError
 from physkit.data.windows.config import ContentConfig, RandomWindowsConfig, WindowSource
-from physkit.models.physnet import PhysNet, PhysNetConfig
+from physkit.models.physnet.config import PhysNetConfig
+from physkit.models.physnet.network import PhysNet
 from physkit.train.run.config import FitConfig, OptimizerConfig, ScheduleConfig
 from physkit.weights.file import WeightsCard, save_weights
 from physkit.weights.load import load_model

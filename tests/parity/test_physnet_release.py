@@ -9,7 +9,7 @@ from einops import rearrange
 
 import physkit
 from physkit.inference.result import PulseResult
-from physkit.models.physnet import PhysNet
+from physkit.models.physnet.network import PhysNet
 from physkit.signal.filters import bandpass, detrend
 from physkit.weights.load import load_model
 

@@ -1,11 +1,16 @@
-"""Size of a FacePhys."""
+"""Size of a FacePhys. Imports nothing heavy."""
 
 from dataclasses import dataclass
+from typing import ClassVar
+
+from physkit.nn.config import ModelConfig
 
 
 @dataclass(frozen=True)
-class FacePhysConfig:
+class FacePhysConfig(ModelConfig):
     """Size of the network; the defaults are the published FacePhys."""
+
+    model: ClassVar[str] = "facephys"
 
     height: int = 36
     """Rows of the face crop, in pixels."""

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from physkit.core.errors import InputError
-from physkit.models.physnet import PhysNet, PhysNetConfig
+from physkit.models.physnet.config import PhysNetConfig
+from physkit.models.physnet.network import PhysNet
 from physkit.ops.normalised_difference import normalised_difference
 
 SMALL = {"height": 16, "width": 16, "frames": 16}

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from physkit.core.errors import WeightsError
-from physkit.models.physnet import PhysNet, PhysNetConfig
+from physkit.models.physnet.config import PhysNetConfig
+from physkit.models.physnet.network import PhysNet
 from physkit.weights.file import WeightsCard, read_weights, save_weights
 from physkit.weights.load import load_model, read_any_weights
 from physkit.weights.toolbox import PARALLEL, published_names

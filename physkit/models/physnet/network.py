@@ -5,7 +5,6 @@ spatio-temporal networks", in the form that rPPG-Toolbox trains (encoder-decoder
 768,577 parameters and about 270 MFLOP a frame at 72x72.
 """
 
-from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import torch
@@ -15,38 +14,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from physkit.core.errors import InputError
+from physkit.models.physnet.config import TIME_STRIDE, PhysNetConfig
 from physkit.nn.streaming import PulseModel
 from physkit.ops.normalised_difference import normalised_difference
 
-TIME_STRIDE = 4
-"""Frames for which the innermost features have one time step."""
-MIN_SIZE_PX = 16
-"""Smallest crop that still has a pixel after four halvings."""
 WIDTHS = (16, 32, 64, 64, 64, 64, 64, 64, 64)
 """Filters of each convolution of the encoder."""
-
-
-@dataclass(frozen=True)
-class PhysNetConfig:
-    """Size of the input and meaning of the output; the defaults are the released weights'."""
-
-    height: int = 72
-    """Rows of the face crop, in pixels; at least 16."""
-    width: int = 72
-    """Columns of the face crop, in pixels; at least 16."""
-    frames: int = 128
-    """Frames that are read at once outside of training; a multiple of 4."""
-    output: Literal["diff", "pulse"] = "diff"
-    """What the network answers and is trained on: diff, the pulse's change from each frame to the
-    next, over its standard deviation; pulse, the standardised pulse itself."""
-
-    def __post_init__(self) -> None:
-        if min(self.height, self.width) < MIN_SIZE_PX:
-            raise ValueError(f"{self}: height and width must be at least {MIN_SIZE_PX}")
-        if self.frames < TIME_STRIDE or self.frames % TIME_STRIDE:
-            raise ValueError(f"{self}: frames must be a positive multiple of {TIME_STRIDE}")
-        if self.output not in ("diff", "pulse"):
-            raise ValueError(f"{self}: output must be diff or pulse")
 
 
 class PhysNetState(NamedTuple):

@@ -1,0 +1,1 @@
+"""PhysNet: its config and its network."""
