@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 import importlib
 import inspect
 import json
 import os
-import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from physkit.core.errors import PhyskitError
 from physkit.core.registry import unknown_name
-
-if TYPE_CHECKING:
-    from jsonargparse import ArgumentParser
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
@@ -96,7 +91,7 @@ COMMANDS = {
     ),
     "score": Command(
         "physkit.pipelines.score",
-        "ScoreConfig",
+        "ScoreFileConfig",
         "run",
         "metrics of a predictions file from anywhere, by a named protocol",
         positional=False,
@@ -268,12 +263,10 @@ def _command_name(words: list[str]) -> tuple[str | None, list[str]]:
 
 
 def _run(name: str, command: Command, words: list[str]) -> int:
-    module = importlib.import_module(command.module)
-    options = _parse(name, command, getattr(module, command.config), words)
-    as_json = options.pop("json")
-    run = getattr(module, command.run)
+    config, as_json = read_options(name, words)
+    run = getattr(importlib.import_module(command.module), command.run)
     shows_progress = "progress" in inspect.signature(run).parameters
-    result = run(options.pop("config"), **({"progress": True} if shows_progress else {}))
+    result = run(config, **({"progress": True} if shows_progress else {}))
     if as_json:
         print(json.dumps(result.to_dict(), allow_nan=False))
     else:
@@ -281,85 +274,24 @@ def _run(name: str, command: Command, words: list[str]) -> int:
     return getattr(result, "exit_status", 0)
 
 
-def _parse(name: str, command: Command, config_class: type, words: list[str]) -> dict[str, Any]:
-    """The config that the words describe, and whether JSON was asked for."""
-    from jsonargparse import ArgumentError, Namespace
+def read_options(name: str, words: Sequence[str]) -> tuple[Any, bool]:
+    """The config of a command, as the words after its name describe it; whether JSON was asked for.
 
-    _check_depth(config_class, words)
-    parser = _parser(name, command, config_class)
-    try:
-        parsed: Namespace = parser.parse_args(_with_values(config_class, words))
-        values = parser.instantiate(parsed).as_dict()  # configs within the config, too
-    except (ArgumentError, UnicodeDecodeError) as error:
-        raise PhyskitError(f"{name}: {error} (physkit {name} --help)") from error
-    values.pop("config", None)
-    as_json = values.pop("json")
-    return {"config": config_class(**values), "json": as_json}
-
-
-def _check_depth(config_class: type, words: list[str]) -> None:
-    """Raises PhyskitError for `--fit.windows.n_frames 9`: the parser would drop all else that
-    fit.windows holds, since it knows nothing of what is inside such an option."""
-    # written in the module of a config as it is meant, or as text
-    types = ("dict[str, Any]", str(dict[str, Any]))
-    free = {f.name for f in dataclasses.fields(config_class) if str(f.type) in types}
-    for word in words:
-        name, *rest = word.partition("=")[0].removeprefix("--").split(".")
-        if word.startswith("--") and name in free and len(rest) > 1:
-            part = f"--{name}.{rest[0]}"
-            raise PhyskitError(
-                f"{word}: {part} is given whole or not at all, as in "
-                f"{part} '{{{'.'.join(rest[1:])}: ...}}' with all that it is to hold"
-            )
-
-
-def _with_values(config_class: type, words: list[str]) -> list[str]:
-    """The words, with `--flag` of a yes-or-no option standing for `--flag=true`, and names for an
-    option that takes several as text, though they look like numbers.
-
-    `--targets onnx litert` is `--targets=[onnx, litert]`: what follows up to the next option.
+    Raises PhyskitError for words that describe none.
     """
-    fields = dataclasses.fields(config_class)
-    flags = {f"--{field.name}" for field in fields if field.type in (bool, "bool")}
-    lists = {f"--{field.name}" for field in fields if "list[str]" in str(field.type)}
-    numbers = {f"--{field.name}" for field in fields if "list[int]" in str(field.type)}
-    given: list[str] = []
-    rest = list(words)
-    while rest:
-        word = rest.pop(0)
-        option, equals, value = word.partition("=")
-        if word in flags and not (rest and rest[0].lower() in ("true", "false")):
-            given.append(f"{word}=true")
-        elif option in lists | numbers:
-            values = [value] if equals else []
-            while rest and not equals and not re.match(r"--?[a-z]", rest[0]):
-                values.append(rest.pop(0))
-            several = ",".join(item.strip("[] ") for item in values)
-            given.append(f"{option}={_as_texts(several) if option in lists else f'[{several}]'}")
-        else:
-            given.append(word)
-    return given
+    from physkit.core.config import parse_words
 
-
-def _as_texts(names: str) -> str:
-    """`a,b` as a list of texts: YAML would take 1_0 for the number 10."""
-    return json.dumps([name.strip(" '\"") for name in names.split(",")])
-
-
-def _parser(name: str, command: Command, config_class: type) -> ArgumentParser:
-    from jsonargparse import ArgumentParser, set_parsing_settings
-
-    set_parsing_settings(docstring_parse_attribute_docstrings=True)
-    parser = ArgumentParser(
-        prog=f"physkit {name}",
-        description=command.summary,
-        exit_on_error=False,
-        allow_abbrev=True,  # --window for --window_s
+    command = COMMANDS[name]
+    module = importlib.import_module(command.module)
+    config, flags = parse_words(
+        getattr(module, command.config),
+        words,
+        command=name,
+        summary=command.summary,
+        positional=command.positional,
+        moved=getattr(module, "MOVED", None),
     )
-    parser.add_argument("--config", action="config", help="Options as a YAML file.")
-    parser.add_argument("--json", action="store_true", help="Print one JSON object.")
-    parser.add_class_arguments(config_class, as_positional=command.positional)
-    return parser
+    return config, bool(flags["json"])
 
 
 if __name__ == "__main__":

@@ -2,14 +2,15 @@
 
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from physkit.core.config import from_options
 from physkit.core.errors import InputError
 from physkit.core.registry import unknown_name
 from physkit.data.readers import READERS
-from physkit.face.detect import DETECTORS
+from physkit.face.config import FaceConfig
 
 if TYPE_CHECKING:
     from physkit.audit.crew import Task
@@ -36,27 +37,22 @@ class AuditConfig:
     path: str
     """Folder of a raw data set, or a store (folder or address)."""
     dataset: str | None = None
-    """ubfc, ubfc-set1, pure, mmpd, buaa-mihr, ibvp, scamps, ubfc-phys or cohface; of a raw folder,
-    where it cannot be told from its files."""
+    """Data set of a raw folder, where it cannot be told from its files: {registry data set}."""
     strict: bool = False
     """End with status 1 where a warning or an error was found."""
     quick: bool = False
     """Decode no frames: read labels, containers and names only."""
-    detector: str = "auto"
-    """haar or blazeface; auto: blazeface where its model file is at hand, else haar."""
-    detector_weights: str | None = None
-    """Model file of the detector blazeface."""
+    face: FaceConfig = field(default_factory=FaceConfig)
+    """How faces are found."""
     workers: int | None = None
     """Recordings looked at at once; by default one a core, 8 at most."""
 
     def __post_init__(self) -> None:
-        for option in ("path", "dataset", "detector_weights"):
+        for option in ("path", "dataset"):
             if getattr(self, option) == "":
                 raise InputError(f"--{option}: empty; leave it out or give a value")
         if self.dataset is not None and self.dataset not in READERS:
             raise unknown_name("data set", self.dataset, READERS)
-        if self.detector != "auto" and self.detector not in DETECTORS:
-            raise unknown_name("detector", self.detector, DETECTORS)
         if self.workers is not None and self.workers < 1:
             raise InputError(f"--workers {self.workers}: must be at least 1")
 
@@ -67,8 +63,7 @@ def audit(path: str | Path, **options: Any) -> "AuditResult":
     What is wrong with a recording is in the result's findings. Raises PhyskitError where there is
     nothing to audit, or an option cannot be used.
     """
-    plain: dict[str, Any] = {k: str(v) if isinstance(v, Path) else v for k, v in options.items()}
-    return run(AuditConfig(str(path), **plain))
+    return run(from_options(AuditConfig, path=str(path), **options))
 
 
 def run(config: AuditConfig, *, progress: bool = False) -> "AuditResult":
@@ -127,8 +122,8 @@ def _chosen_detector(config: AuditConfig) -> tuple[str, str | None]:
     """The detector and its model file; raises WeightsError where it cannot be used."""
     from physkit.inference.crops import make_tracker
 
-    _, detector = make_tracker(config.detector, config.detector_weights)
-    return detector, config.detector_weights
+    _, detector = make_tracker(config.face)
+    return detector, config.face.weights
 
 
 def _work(config: AuditConfig, tasks: "Sequence[Task]", *, progress: bool) -> "list[Audited]":

@@ -85,9 +85,10 @@ def _declared(source: FrameSource) -> Video | None:
 
 
 def _watched(source: FrameSource, task: RawTask) -> Video:
+    from physkit.face.config import FaceConfig
     from physkit.inference.crops import make_tracker, tracked_crops
 
-    tracker, _ = make_tracker(task.detector, task.detector_weights)
+    tracker, _ = make_tracker(FaceConfig(task.detector, task.detector_weights))
     return watch(tracked_crops(source, tracker, size=CROP_SIZE_PX))
 
 

@@ -2,7 +2,8 @@
 
 import difflib
 import importlib
-from collections.abc import Iterable, Iterator, Mapping
+import pkgutil
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -17,7 +18,11 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UnknownNameError
     return UnknownNameError(f"unknown {kind} '{name}': {hint}known are {', '.join(known)}")
 
 
-class Registry:
+NAMES: dict[str, Collection[str]] = {}
+"""What can be chosen by name, by kind: every registry puts itself here when it is made."""
+
+
+class Registry(Collection[str]):
     """Maps a name to `package.module:attribute`; importing a registry imports none of its entries.
 
     kind: the word used in errors, such as "model".
@@ -28,12 +33,16 @@ class Registry:
     def __init__(
         self, kind: str, entries: Mapping[str, str], extras: Mapping[str, str] | None = None
     ) -> None:
+        NAMES[kind] = self
         self.kind = kind
         self.entries = MappingProxyType(dict(entries))
         self.extras = MappingProxyType(dict(extras or {}))
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.entries)
+
+    def __len__(self) -> int:
+        return len(self.entries)
 
     def __contains__(self, name: object) -> bool:
         return name in self.entries
@@ -56,3 +65,19 @@ class Registry:
                 f"pip install 'physkit[{self.extras[name]}]'"
             ) from error
         return getattr(module, attribute)
+
+
+def names_of(kind: str) -> Collection[str]:
+    """What of a kind can be chosen by name. Raises KeyError for a kind that nobody chooses from."""
+    if kind not in NAMES:
+        all_registries()
+    return NAMES[kind]
+
+
+def all_registries() -> list[Registry]:
+    """Every registry of the package, each made in the `__init__.py` of a room or a folder in it."""
+    package = importlib.import_module(__name__.partition(".")[0])
+    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+        if module.ispkg:
+            importlib.import_module(module.name)
+    return [names for names in NAMES.values() if isinstance(names, Registry)]

@@ -5,7 +5,7 @@ import math
 import time
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,8 @@ from physkit.core.errors import InputError
 from physkit.core.naming import natural_order
 from physkit.crossdomain.config import CrossdomainConfig
 from physkit.crossdomain.finished import content_key, read_note, write_note
-from physkit.crossdomain.people import People
 from physkit.crossdomain.plan import Cell, Reading
+from physkit.data.people import People
 from physkit.evaluate.metrics import Estimate, Metrics
 from physkit.evaluate.predictions import PredictedRecording, write_predictions
 from physkit.evaluate.scoring import score
@@ -103,9 +103,7 @@ def cell_folder(
             "version": VERSION,
             "networks": [network.key for network in networks],
             "test": [[list(p.subjects), data[p.data].checksum(p.subjects)] for p in parts],
-            "protocol": config.protocol,
-            "window_s": config.window_s,
-            "hr": config.hr,
+            "score": asdict(config.score),
         }
     )
     row = cell.row.replace("/", "_")
@@ -141,9 +139,9 @@ def make_cell(
     write_predictions(predicted, folder / "predictions.parquet")
     score(
         folder / "predictions.parquet",
-        protocol=config.protocol,
-        window_s=math.inf if config.window_s == "inf" else config.window_s,
-        hr=config.hr,
+        protocol=config.score.protocol,
+        window_s=config.score.length_s,
+        hr=config.score.hr,
         out=folder,
     )
     seconds = round(time.monotonic() - began_s, 3)
@@ -167,9 +165,9 @@ def _read(
     predicted, unread = predict_recordings(
         recordings,
         model,
-        chunk_frames=config.chunk_frames,
-        device=config.device,
-        threads=config.threads,
+        chunk_frames=config.compute.chunk_frames,
+        device=config.compute.device,
+        threads=config.compute.threads,
         progress=progress,
     )
     return predicted, [*damaged, *unread]

@@ -2,112 +2,108 @@
 
 import re
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from physkit.core.errors import InputError
 from physkit.core.registry import unknown_name
+from physkit.data.splits import StoreConfig
+from physkit.data.windows.config import DataConfig
+from physkit.evaluate.config import ScoreConfig
+from physkit.models.facephys.config import FacePhysConfig
+from physkit.nn.config import ModelConfig
+from physkit.runtime.config import ComputeConfig
+from physkit.train.config import OptimConfig, RunConfig, TrainerConfig
 
 UNION = "+"
-"""Joins the names of data sets that are trained on together."""
-DEFAULT_FOLDS = 5
-FIXED = ("out", "train", "validation", "resume", "seed")
-"""Options of physkit fit that the matrix decides."""
+"""Joins the names of stores that are trained on together."""
+MOVED = {
+    "fit": "model, data, optim, trainer and run",
+    "protocol": "score.protocol",
+    "window_s": "score.window_s",
+    "hr": "score.hr",
+    "chunk_frames": "compute.chunk_frames",
+    "threads": "compute.threads",
+    "device": "compute.device",
+}
+"""Where keys of configs from before version 1 are now."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-
-
-@dataclass(frozen=True)
-class DataSet:
-    """A store, and how its people are divided when it is both trained and tested on."""
-
-    store: str
-    """Store that physkit prep wrote."""
-    split: str = "random"
-    """A shipped split (mmpd, pure or ubfc), or random: folds drawn from the names of the people in
-    the store."""
-    n_folds: int | None = None
-    """Folds of a random split; by default 5."""
-    split_seed: int | None = None
-    """Seed of a random split; by default 0."""
-    people: str | None = None
-    """Whose people these are. Two stores with one name here are taken to hold the same people where
-    subjects are called alike. By default the data set that the store was prepared from; give a
-    synthetic store a name of its own where the real one is in the matrix too."""
-
-    def __post_init__(self) -> None:
-        if self.split != "random" and (self.n_folds, self.split_seed) != (None, None):
-            raise InputError(
-                f"data: split '{self.split}' is fixed; n_folds and split_seed are for a random one"
-            )
 
 
 @dataclass(frozen=True)
 class CrossdomainConfig:
     """Trains on each data set and tests on each: a matrix of errors, and one report of it."""
 
-    data: dict[str, DataSet]
-    """Data sets by a name of your choice; each has store, split, n_folds, split_seed, people."""
     out: str
     """Folder of the matrix; of an earlier run too, which is then completed."""
+    stores: dict[str, StoreConfig]
+    """Stores by a name of your choice: {ubfc: {store: ubfc.zarr, split: ubfc}}."""
     train: list[str] = field(default_factory=list)
-    """Data sets to train on, one row each; a+b is a row that is trained on both."""
+    """Stores to train on, one row each; a+b is a row that is trained on both."""
     test: list[str] = field(default_factory=list)
-    """Data sets to test on, one column each; by default all."""
+    """Stores to test on, one column each; by default all."""
     models: list[str] = field(default_factory=list)
     """Rows that need no training: classical methods, networks whose weights were pulled, or weights
     files."""
-    fit: dict[str, Any] = field(default_factory=dict)
-    """Options of physkit fit for all trainings: network, windows, optimizer, steps. Not out, train,
-    validation, resume and seed, which the matrix decides."""
+    model: ModelConfig = field(default_factory=FacePhysConfig)
+    """Network to train, and its size: a piece of configs/model, or the class of its config."""
+    init_weights: str | None = None
+    """Weights file that every training begins with; by default random weights from the seed."""
+    data: DataConfig = field(default_factory=DataConfig)
+    """Windows, their variation, and batches."""
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    """Losses, optimizer and learning rate."""
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    """Precision and limits of each training."""
+    run: RunConfig = field(default_factory=RunConfig)
+    """Loggers, workers and states of each training."""
     folds: int | None = None
     """How many folds are trained and tested where people of the trained set are tested; by default
     all of the split, so that everyone is tested."""
     across: Literal["everyone", "fold-0"] = "everyone"
     """What is tested on other data sets: a network trained on everyone, or that of fold 0, which
     saves a training for each row and knows fewer people."""
-    protocol: str = "physkit-1"
-    """toolbox-2023, toolbox-2024-06, toolbox-2024-12, toolbox-2025-03, physllm or physkit-1."""
-    window_s: float | Literal["inf"] | None = None
-    """Length of the tested windows in seconds; by default the whole recording, and 30 s every
-    second under physkit-1; inf is always the whole recording."""
-    hr: Literal["fft", "peak"] = "fft"
-    """Heart rate from the spectrum, or from the intervals between peaks."""
+    score: ScoreConfig = field(default_factory=ScoreConfig)
+    """How every cell is scored."""
+    compute: ComputeConfig = field(default_factory=ComputeConfig)
+    """What a tested model runs on."""
     seed: int = 0
     """Seed of every training."""
-    chunk_frames: int = 128
-    """Frames that a tested model reads at once; changes speed and memory, not the result."""
-    threads: int | None = None
-    """CPU threads of a tested model; by default half of the cores."""
-    device: str = "cpu"
-    """Torch device of a tested model: cpu, cuda, cuda:1, ..."""
 
     def __post_init__(self) -> None:
-        self._check_numbers()
+        if self.folds is not None and self.folds < 1:
+            raise InputError(f"--folds {self.folds}: must be at least 1")
+        if self.seed < 0:
+            raise InputError(f"--seed {self.seed}: must be 0 or more")
         if not self.out:
             raise InputError("--out: empty; name a folder for the matrix")
-        if not self.data:
-            raise InputError("data: no data sets; name at least one with its store")
+        if not self.stores:
+            raise InputError("stores: none given; name at least one")
         if not (self.train or self.models):
             raise InputError("train: empty, and models too; name what is to be tested")
-        for name in FIXED:
-            if name in self.fit:
-                raise InputError(f"fit: {name} is for the matrix to decide; remove it")
-        for name in ("devices", "nodes"):
-            if self.fit.get(name, 1) != 1:
-                raise InputError(
-                    f"fit: {name} {self.fit[name]}: a matrix trains in one process; leave it out, "
-                    "or give each of several matrices a device and an --out of its own"
-                )
+        if self.train:
+            self.trainer.check_end()
+        if self.trainer.n_processes != 1:
+            raise InputError(
+                f"trainer: {self.trainer.n_processes} processes: a matrix trains in one process; "
+                "leave devices and nodes out, or give each of several matrices a device and an "
+                "--out of its own"
+            )
         self._check_names()
 
     def _check_names(self) -> None:
-        for name in self.data:
+        for name, store in self.stores.items():
             if not _NAME.fullmatch(name):
                 raise InputError(
-                    f"data: '{name}' cannot be a name; use letters, digits, '.', '_' and '-'"
+                    f"stores: '{name}' cannot be a name; use letters, digits, '.', '_' and '-'"
+                )
+            if store.has_lists or store.fold is not None:
+                raise InputError(
+                    f"stores: {name}: a matrix goes through all folds of a split; leave fold and "
+                    "lists of people out"
                 )
         for name in [part for row in self.train for part in members(row)] + self.test:
-            if name not in self.data:
-                raise unknown_name("data set", name, self.data)
+            if name not in self.stores:
+                raise unknown_name("store", name, self.stores)
         self._check_rows()
 
     def _check_rows(self) -> None:
@@ -118,27 +114,17 @@ class CrossdomainConfig:
                     raise InputError(f"{option}: '{name}' is listed twice")
         for model in self.models:
             if model in self.train:
-                raise InputError(f"models: '{model}' is a data set too; call that otherwise")
+                raise InputError(f"models: '{model}' is a store too; call that otherwise")
         for row in self.train:
             if len(set(members(row))) < len(members(row)):
-                raise InputError(f"train: '{row}' names a data set twice")
-
-    def _check_numbers(self) -> None:
-        if self.folds is not None and self.folds < 1:
-            raise InputError(f"--folds {self.folds}: must be at least 1")
-        if self.seed < 0:
-            raise InputError(f"--seed {self.seed}: must be 0 or more")
-        if self.chunk_frames < 1:
-            raise InputError(f"--chunk_frames {self.chunk_frames}: must be at least 1")
-        if self.threads is not None and self.threads < 1:
-            raise InputError(f"--threads {self.threads}: must be at least 1")
+                raise InputError(f"train: '{row}' names a store twice")
 
     @property
     def tested(self) -> tuple[str, ...]:
         """The columns."""
-        return tuple(self.test or self.data)
+        return tuple(self.test or self.stores)
 
 
 def members(row: str) -> tuple[str, ...]:
-    """The data sets that a row is trained on."""
+    """The stores that a row is trained on."""
     return tuple(row.split(UNION))

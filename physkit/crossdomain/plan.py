@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from physkit.core.errors import InputError
 from physkit.core.naming import natural_order
 from physkit.crossdomain.config import CrossdomainConfig, members
-from physkit.crossdomain.people import People
+from physkit.data.people import People
 from physkit.data.splits import Fold
 
 Person = tuple[str, str]

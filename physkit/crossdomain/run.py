@@ -5,27 +5,26 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from physkit.core.config import from_options
 from physkit.core.errors import InputError
-from physkit.crossdomain.config import CrossdomainConfig, DataSet
+from physkit.crossdomain.config import CrossdomainConfig
 from physkit.crossdomain.result import CrossdomainResult
+from physkit.data.splits import StoreConfig
 
 LOCK = ".lock"
 
 
 def crossdomain(
-    data: Mapping[str, DataSet | Mapping[str, Any] | str], out: str | Path, **options: Any
+    stores: Mapping[str, StoreConfig | Mapping[str, Any] | str], out: str | Path, **options: Any
 ) -> CrossdomainResult:
     """Train on each data set and test on each; options are the other fields of the config.
 
-    data: data sets by name: a store's path, or the fields of `DataSet`.
+    stores: stores by name: a path, a `StoreConfig`, or its fields.
     Raises PhyskitError where a store, an option or the folder cannot be used. Cells that fail are
     told in the result.
     """
-    sets = {}
-    for name, one in data.items():
-        given = one if isinstance(one, DataSet) else {"store": one} if isinstance(one, str) else one
-        sets[name] = given if isinstance(given, DataSet) else DataSet(**given)
-    return run(CrossdomainConfig(data=sets, out=str(out), **options))
+    named = {k: {"store": one} if isinstance(one, str) else one for k, one in stores.items()}
+    return run(from_options(CrossdomainConfig, stores=named, out=str(out), **options))
 
 
 def run(config: CrossdomainConfig, *, progress: bool = False) -> CrossdomainResult:
@@ -33,14 +32,12 @@ def run(config: CrossdomainConfig, *, progress: bool = False) -> CrossdomainResu
     import time
 
     from physkit.crossdomain.page import write_results
-    from physkit.crossdomain.people import find_people
     from physkit.crossdomain.plan import make_plan
     from physkit.crossdomain.work import Work
-    from physkit.evaluate.protocols import find_protocol
+    from physkit.data.people import find_people
 
     began_s = time.monotonic()
-    find_protocol(config.protocol)
-    data = find_people(config.data)
+    data = find_people(config.stores)
     plan = make_plan(config, data)
     work = Work(config, data, plan, progress=progress)  # refuses what cannot be done at all
     with _claimed(Path(config.out)):

@@ -1,43 +1,22 @@
 """The trainings of a matrix: each in a folder of its own, and never done twice."""
 
-import dataclasses
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from physkit.core.errors import InputError, PhyskitError
+from physkit.core.config import decisive
+from physkit.core.errors import InputError
 from physkit.crossdomain.config import CrossdomainConfig
 from physkit.crossdomain.finished import content_key, read_note, write_note
-from physkit.crossdomain.people import People
 from physkit.crossdomain.plan import Part, Training
-from physkit.data.windows.config import WindowSource
+from physkit.data.people import People
+from physkit.data.splits import StoreConfig
 from physkit.train.run.config import FitConfig
 
 VERSION = 1
 """Rises whenever the same settings and data would give another network."""
-WITHOUT_EFFECT = frozenset(
-    {
-        "out",
-        "train",
-        "validation",
-        "resume",
-        "loggers",
-        "wandb_mode",
-        "wandb_project",
-        "log_every",
-        "plots",
-        "workers",
-        "threads",
-        "accelerator",
-        "devices",
-        "nodes",
-        "memory_gb",
-        "checkpoint_every",
-    }
-)
-"""Options of a training that change how it is done, and not (but for rounding) what comes of it."""
 
 
 @dataclass(frozen=True)
@@ -66,50 +45,39 @@ class Trained:
     """Whether this run trained it."""
 
 
-def fit_config(
-    options: Mapping[str, Any],
-    *,
-    out: str,
-    train: list[WindowSource],
-    validation: list[WindowSource],
-    seed: int,
-) -> FitConfig:
-    """A whole config of a training from some options of it, as the command line would read them.
-
-    Raises InputError for an option that there is not, or that has an impossible value.
-    """
-    from jsonargparse import ArgumentError, ArgumentParser
-
-    windows = {"seed": seed, **options.get("windows", {})}
-    fixed = {
-        "out": out,
-        "train": [dataclasses.asdict(source) for source in train],
-        "validation": [dataclasses.asdict(source) for source in validation],
-        "seed": seed,
-        "resume": True,
-    }
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_class_arguments(FitConfig)
-    try:
-        parsed = parser.parse_object({**options, "windows": windows, **fixed})
-        return FitConfig(**parser.instantiate(parsed).as_dict())
-    except ArgumentError as error:
-        raise InputError(f"fit: {error} (physkit fit --help)") from error
-    except PhyskitError as error:
-        raise InputError(f"fit: {error}") from error
-
-
 def config_of(
     training: Training, config: CrossdomainConfig, data: Mapping[str, People], out: Path
 ) -> FitConfig:
-    """What a training is told. Raises InputError for impossible options."""
-    sources = {
-        group: [WindowSource(data[part.data].config.store, part.subjects) for part in parts]
-        for group, parts in (("train", training.train), ("validation", training.validation))
+    """What a training is told. Raises InputError for weights to begin with that are not there."""
+    stores = {
+        part.data: StoreConfig(
+            data[part.data].config.store,
+            people=part.population,
+            train=_subjects(training.train, part.data),
+            validation=_subjects(training.validation, part.data),
+        )
+        for part in (*training.train, *training.validation)
     }
-    options = fit_config(config.fit, out="unnamed", seed=config.seed, **sources)
+    options = FitConfig(
+        out="unnamed",
+        stores=stores,
+        train=[part.data for part in training.train],
+        validation=[part.data for part in training.validation],
+        model=config.model,
+        init_weights=config.init_weights,
+        data=config.data,
+        optim=config.optim,
+        trainer=config.trainer,
+        run=replace(config.run, resume=True),
+        seed=config.seed,
+        score=config.score,
+    )
     key = _key(training, options, data)
-    return dataclasses.replace(options, out=str(out / "trainings" / f"{training.name}-{key}"))
+    return replace(options, out=str(out / "trainings" / f"{training.name}-{key}"))
+
+
+def _subjects(parts: Sequence[Part], data: str) -> tuple[str, ...]:
+    return tuple(subject for part in parts if part.data == data for subject in part.subjects)
 
 
 def train(training: Training, config: FitConfig, *, progress: bool) -> Trained:
@@ -153,18 +121,18 @@ def train(training: Training, config: FitConfig, *, progress: bool) -> Trained:
 def _key(training: Training, config: FitConfig, data: Mapping[str, People]) -> str:
     from physkit.weights.file import sha256
 
-    settings = dataclasses.asdict(config)
+    settings = decisive(config)
     if config.init_weights is not None:
         try:
             settings["init_weights"] = sha256(Path(config.init_weights))
         except OSError as error:
             raise InputError(
-                f"fit: init_weights {config.init_weights}: {error.strerror}; check the path"
+                f"init_weights {config.init_weights}: {error.strerror}; check the path"
             ) from error
     return content_key(
         {
             "version": VERSION,
-            "settings": {k: v for k, v in settings.items() if k not in WITHOUT_EFFECT},
+            "settings": settings,
             "train": _contents(training.train, data),
             "validation": _contents(training.validation, data),
         }

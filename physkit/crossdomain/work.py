@@ -1,12 +1,13 @@
 """The trainings and cells of a matrix, done one after the other whatever fails."""
 
-import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
+import yaml
 from tqdm import tqdm
 
 from physkit.core.causes import cause_of
+from physkit.core.config import to_yaml
 from physkit.crossdomain.cells import (
     Figures,
     Network,
@@ -15,10 +16,10 @@ from physkit.crossdomain.cells import (
     make_cell,
 )
 from physkit.crossdomain.config import CrossdomainConfig
-from physkit.crossdomain.people import People
 from physkit.crossdomain.plan import Cell, Plan, Training
 from physkit.crossdomain.result import CrossdomainResult, Failure, TestedData
 from physkit.crossdomain.trainings import Trained, config_of, train
+from physkit.data.people import People
 from physkit.train.run.config import FitConfig
 
 
@@ -101,7 +102,7 @@ class Work:
             figures=self.figures,
             trained=tuple(self.trained.values()),
             failures=self.failures,
-            settings=dataclasses.asdict(self.config),
+            settings=yaml.safe_load(to_yaml(self.config)),
             notes=self._notes(),
             out=Path(self.config.out),
             seconds=round(seconds, 1),
@@ -112,7 +113,7 @@ class Work:
         partly = [self._share(cell) for cell in self.plan.cells if _is_partial(cell)]
         if partly:
             notes.append(f"not everyone is tested: {', '.join(partly)}")
-        if any(fit.max_minutes for fit in self.fits.values()):
+        if any(fit.trainer.max_minutes for fit in self.fits.values()):
             notes.append("max_minutes ends trainings by the clock, so another run gives others")
         return tuple(notes)
 

@@ -5,6 +5,7 @@ A split never depends on the order of folders or on what happens to be on a disk
 
 import hashlib
 import itertools
+import re
 import tomllib
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -18,6 +19,65 @@ from physkit.core.registry import unknown_name
 VALIDATION_SHARE = 1 / 8
 """Share of all subjects that is held out of a fold's training to choose a checkpoint."""
 SUFFIX = ".toml"
+RANDOM = "random"
+DEFAULT_FOLDS = 5
+_RANGE = re.compile(r"(.*?)(\d+)-(.*?)(\d+)")
+
+
+@dataclass(frozen=True)
+class StoreConfig:
+    """A store, and how its people are divided where it is used for more than one purpose."""
+
+    store: str
+    """Store that physkit prep wrote."""
+    split: str = RANDOM
+    """A shipped split (mmpd, pure or ubfc), or random: folds drawn from the names of the people in
+    the store."""
+    fold: int | None = None
+    """Fold of the split that a single training takes; by default 0. A matrix takes all."""
+    n_folds: int | None = None
+    """Folds of a random split; by default 5."""
+    split_seed: int | None = None
+    """Seed of a random split; by default 0."""
+    people: str | None = None
+    """Whose people these are. Two stores with one name here are taken to hold the same people where
+    subjects are called alike. By default the data set that the store was prepared from; give a
+    synthetic store a name of its own where the real one is used too."""
+    train: tuple[str, ...] | None = None
+    """Instead of a split: the people to train on, by name or range, as in [s1, s2] or [1-188]."""
+    validation: tuple[str, ...] | None = None
+    """Instead of a split: the people by whom the best weights are chosen."""
+    test: tuple[str, ...] | None = None
+    """Instead of a split: the people to test on."""
+
+    def __post_init__(self) -> None:
+        of_random = (self.n_folds, self.split_seed)
+        if self.split != RANDOM and self.split not in shipped_splits():
+            raise unknown_name("split", self.split, (RANDOM, *shipped_splits()))
+        if self.split != RANDOM and of_random != (None, None):
+            raise InputError(
+                f"stores: split '{self.split}' is fixed; n_folds and split_seed are for a random "
+                "one"
+            )
+        if self.has_lists and (self.split != RANDOM or (*of_random, self.fold) != (None,) * 3):
+            raise InputError(
+                f"stores: {self.store}: has a split and lists of people too; give one of both"
+            )
+
+    @property
+    def has_lists(self) -> bool:
+        """Whether people are listed by name, and not by a split."""
+        return (self.train, self.validation, self.test) != (None, None, None)
+
+    def listed(self, purpose: str, *, present: Collection[str] = ()) -> tuple[str, ...]:
+        """The people listed for train, validation or test, ranges written out.
+
+        present: names of people of the store; an entry that is one of them is no range.
+        """
+        named: tuple[str, ...] = getattr(self, purpose) or ()
+        return tuple(
+            name for entry in named for name in ([entry] if entry in present else _range(entry))
+        )
 
 
 @dataclass(frozen=True)
@@ -107,6 +167,21 @@ def load_split(name: str) -> Split:
         for fold in entry["folds"]
     )
     return Split(name, entry["dataset"], entry["title"], tuple(folds))
+
+
+def _range(entry: str) -> list[str]:
+    """Names from `1-188` or `s001-s020`, with the zeros of its ends; another entry by itself.
+
+    Raises InputError for a range that runs backwards.
+    """
+    found = _RANGE.fullmatch(entry)
+    if found is None or found[1] != found[3]:
+        return [entry]
+    before, low, _, high = found.groups()
+    if int(low) > int(high):
+        raise InputError(f"people: range '{entry}' runs backwards; give {high} before {low}")
+    width = len(low) if low.startswith("0") else 0
+    return [f"{before}{number:0{width}d}" for number in range(int(low), int(high) + 1)]
 
 
 def random_split(subjects: Collection[str], *, n_folds: int, seed: int) -> Split:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from physkit.core.registry import unknown_name
+from physkit.core.registry import NAMES, unknown_name
 from physkit.signal.quality import SnrKind
 
 HeartRateMethod = Literal["fft", "peak"]
@@ -51,6 +51,7 @@ PROTOCOLS = {
     )
 }
 """All protocols by name. Liu et al. 2023 for rPPG-Toolbox; `physkit-1` is this project's."""
+NAMES["protocol"] = PROTOCOLS
 
 
 def find_protocol(name: str) -> Protocol:

@@ -9,6 +9,7 @@ import numpy as np
 from physkit.core.errors import InputError
 from physkit.core.units import MAX_GAP_S, NOMINAL_DT_S
 from physkit.export.target import Calibration
+from physkit.face.config import FaceConfig
 from physkit.inference.crops import crops_of_file, make_tracker, tracked_crops
 from physkit.media.frames import CROPS_SUFFIXES
 from physkit.media.open import open_frames
@@ -46,7 +47,7 @@ def read_clip(name: str, *, size: int) -> Calibration:
     if Path(name).suffix.lower() in CROPS_SUFFIXES:
         seen = list(crops_of_file(name, size=size)[0])
     else:
-        tracker, _ = make_tracker("auto", None)
+        tracker, _ = make_tracker(FaceConfig())
         with (
             open_frames(name, fps=None) as source,
             closing(tracked_crops(source, tracker, size=size)) as found,

@@ -1,11 +1,12 @@
 """What reading an input is told. Imports nothing heavy."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from physkit.core.errors import InputError
 from physkit.core.registry import unknown_name
 from physkit.core.units import MAX_GAP_S
-from physkit.face.detect import DETECTORS
+from physkit.face.config import FaceConfig
+from physkit.runtime.config import ComputeConfig
 from physkit.runtime.engines import ENGINES
 
 VIEWS = ("auto", "terminal", "none")
@@ -18,8 +19,7 @@ class PredictConfig:
     input: str
     """Video file, folder of images, camera:N, or face crops (.npy, .npz)."""
     model: str = "auto"
-    """facephys, physnet, green, ica, chrom, pbv, pos, lgi or omit; auto: the model that --weights
-    belong to, else facephys."""
+    """Model: {registry model}; auto: the one that --weights belong to, else facephys."""
     weights: str | None = None
     """Weights file of the model: .safetensors, or as released: FacePhys.weights.h5, or a PhysNet
     .pth of rPPG-Toolbox. Or a file of physkit export: .onnx, .tflite or .jax."""
@@ -35,30 +35,21 @@ class PredictConfig:
     late_s: float = 0.15
     """Live: once a frame waits that was taken longer ago, in seconds, all but the newest waiting
     are dropped. More makes fewer but longer gaps, and a pulse suffers more from those."""
-    detector: str = "auto"
-    """haar or blazeface; auto: blazeface where its model file is at hand, else haar."""
-    detector_weights: str | None = None
-    """Model file of the detector blazeface."""
+    face: FaceConfig = field(default_factory=FaceConfig)
+    """How faces are found."""
     fps: float | None = None
     """Frame rate in Hz of an input that has no timestamps."""
     duration_s: float | None = None
     """Stop after so many seconds of input."""
-    chunk_frames: int = 64
-    """Frames that the model reads at once; changes speed and memory, not the result."""
-    threads: int | None = None
-    """CPU threads of the model; by default one for an exported file, else half of the cores, since
-    decoding needs the others."""
-    device: str = "cpu"
-    """Torch device: cpu, cuda, cuda:1, ..."""
+    compute: ComputeConfig = field(default_factory=lambda: ComputeConfig(chunk_frames=64))
+    """What the model runs on."""
     plot: str | None = None
     """Draw the waveform and its spectrum into this file (.png, .svg or .pdf)."""
 
     def __post_init__(self) -> None:
-        for option in ("input", "weights", "detector_weights", "plot"):
+        for option in ("input", "weights", "plot"):
             if getattr(self, option) == "":
                 raise InputError(f"--{option}: empty; leave it out or give a file")
-        if self.detector != "auto" and self.detector not in DETECTORS:
-            raise unknown_name("detector", self.detector, DETECTORS)
         if self.runtime != "auto" and self.runtime not in ENGINES:
             raise unknown_name("runtime", self.runtime, ("auto", *ENGINES))
         if self.view not in VIEWS:
@@ -68,10 +59,6 @@ class PredictConfig:
                 f"--late_s {self.late_s}: must be above 0 and at most {MAX_GAP_S} s, after which "
                 "a gap makes the model start anew"
             )
-        if self.chunk_frames < 1:
-            raise InputError(f"--chunk_frames {self.chunk_frames}: must be at least 1")
-        if self.threads is not None and self.threads < 1:
-            raise InputError(f"--threads {self.threads}: must be at least 1")
         if self.duration_s is not None and not self.duration_s > 0:
             raise InputError(f"--duration_s {self.duration_s}: must be above 0 s")
 

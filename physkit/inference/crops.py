@@ -9,6 +9,7 @@ import numpy as np
 
 from physkit.core.errors import InputError, WeightsError
 from physkit.face.box import Box
+from physkit.face.config import AUTO, FaceConfig
 from physkit.face.crop import crop_tracked
 from physkit.face.detect import DETECTORS
 from physkit.face.detect.base import FaceDetector
@@ -40,21 +41,22 @@ class TimedCrop:
     """Confidence of the face; 0 without one, or where it is unknown."""
 
 
-def make_tracker(detector: str, weights: str | None) -> tuple[FaceTracker, str]:
-    """A tracker on the detector called `detector`, and the detector's name.
+def make_tracker(face: FaceConfig) -> tuple[FaceTracker, str]:
+    """A tracker of faces, and the name of its detector.
 
     "auto": blazeface where its model file is given or was pulled, else haar, which needs none.
-    weights: the detector's model file. Raises WeightsError where one is needed and none is there.
+    Raises WeightsError where a model file is needed and none is there.
     """
-    found, name = choose_detector(detector, weights)
+    found, name = choose_detector(face)
     return FaceTracker(found), name
 
 
-def choose_detector(detector: str, weights: str | None) -> tuple[FaceDetector, str]:
-    """The detector called `detector` and its name; see `make_tracker`."""
-    if detector == "auto":
-        detector = "blazeface" if weights or _pulled_blazeface() else "haar"
-    return make_detector(detector, detector_file(detector, weights)), detector
+def choose_detector(face: FaceConfig) -> tuple[FaceDetector, str]:
+    """The detector and its name; see `make_tracker`."""
+    detector = face.detector
+    if detector == AUTO:
+        detector = "blazeface" if face.weights or _pulled_blazeface() else "haar"
+    return make_detector(detector, detector_file(detector, face.weights)), detector
 
 
 def detector_file(detector: str, weights: str | None) -> Path | None:
@@ -66,13 +68,13 @@ def detector_file(detector: str, weights: str | None) -> Path | None:
         if weights:
             raise WeightsError(
                 f"{weights}: detector '{detector}' takes no model file; "
-                "leave --detector_weights out or choose --detector blazeface"
+                "leave --face.weights out or choose --face.detector blazeface"
             )
         return None
     model_path = Path(weights) if weights else _pulled_blazeface()
     if model_path is None:
         raise WeightsError(
-            "detector 'blazeface' needs its model: give --detector_weights FILE, "
+            "detector 'blazeface' needs its model: give --face.weights FILE, "
             "or fetch it once by physkit weights pull blazeface"
         )
     return model_path
@@ -121,16 +123,15 @@ def crops_of_file(
     *,
     size: int,
     fps: float | None = None,
-    detector: str = "auto",
-    detector_weights: str | None = None,
+    face: FaceConfig | None = None,
 ) -> tuple[Iterator[TimedCrop], int]:
     """The crops of a crops file, size x size pixels, and their number.
 
-    fps: frame rate in Hz of a file without timestamps. detector, detector_weights: as the user gave
-    them. Raises InputError where a detector was given, and for a file that cannot be used.
+    fps: frame rate in Hz of a file without timestamps. face: as the user gave it.
+    Raises InputError where a detector was given, and for a file that cannot be used.
     """
-    if detector != "auto" or detector_weights:
-        raise InputError(f"{path}: crops need no detector; leave --detector out")
+    if face is not None and face != FaceConfig():
+        raise InputError(f"{path}: crops need no detector; leave --face out")
     crops = read_crops(path, fps=fps)
     check_crop_size(path, crops, size=size)
     return stored_crops(crops, size=size), len(crops.frames)

@@ -83,5 +83,7 @@ def usable_device(name: str) -> torch.device:
         torch.zeros(1, dtype=torch.float64, device=device).tolist()  # phases are float64
     except (RuntimeError, AssertionError, TypeError) as error:
         reason = str(error).splitlines()[0]
-        raise PhyskitError(f"--device {name}: not usable here ({reason}); use cpu") from error
+        raise PhyskitError(
+            f"--compute.device {name}: not usable here ({reason}); use cpu"
+        ) from error
     return device

@@ -1,6 +1,8 @@
 """Pulse models by name: networks and classical methods behind `physkit.nn.streaming`."""
 
+from physkit.core.config import choice_of_class
 from physkit.core.registry import Registry
+from physkit.nn.config import ModelConfig
 
 MODELS = Registry(
     "model",
@@ -26,3 +28,4 @@ CONFIGS = Registry(
     },
 )
 """Name of a network that can be trained to its config class, which imports nothing heavy."""
+choice_of_class(ModelConfig, CONFIGS)

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from physkit.core.errors import InputError
@@ -24,19 +23,7 @@ WIDTH, HEIGHT = 320, 240
 """Pictures of the recordings, in pixels: large enough to find faces in."""
 N_FOLDS = 3
 """Folds of each data set, of which one is trained."""
-FIT: Mapping[str, Any] = MappingProxyType(
-    {
-        "model": "facephys",
-        "model_config": {"height": 18, "width": 18, "channels": 16, "n_blocks": 2, "d_state": 32},
-        "losses": {"neg_pearson": 1.0},
-        "windows": {"n_frames": 128},
-        "batch_size": 4,
-        "optimizer": {"lr": 3e-3},
-        "schedule": {"name": "onecycle"},
-        "workers": 0,
-        "plots": 0,
-    }
-)
+SMALL = {"height": 18, "width": 18, "channels": 16, "n_blocks": 2, "d_state": 32}
 """A FacePhys of a quarter of the pixels and half the width, which learns in a minute what the
 published one learns in hours."""
 
@@ -234,29 +221,32 @@ def _prepare(config: DemoConfig, dataset: str, folder: Path, *, progress: bool) 
 def _cross(config: DemoConfig, folder: Path, *, progress: bool) -> "CrossdomainResult":
     """Each data set trained on and tested on, with POS beside."""
     from physkit.core.workers import n_cores
-    from physkit.crossdomain.config import CrossdomainConfig, DataSet
+    from physkit.crossdomain.config import CrossdomainConfig
     from physkit.crossdomain.run import run as cross
+    from physkit.data.splits import StoreConfig
+    from physkit.data.windows.config import DataConfig
+    from physkit.models.facephys.config import FacePhysConfig
+    from physkit.runtime.config import ComputeConfig
+    from physkit.train.config import OptimConfig, RunConfig, TrainerConfig
 
     threads = config.workers or n_cores()
     validate_every = max(1, config.steps // 3)
+    stores = {name: StoreConfig(str(folder / f"{name}.zarr"), n_folds=N_FOLDS) for name in DATASETS}
     return cross(
         CrossdomainConfig(
-            data={
-                name: DataSet(str(folder / f"{name}.zarr"), n_folds=N_FOLDS) for name in DATASETS
-            },
+            stores=stores,
             out=str(folder / "matrix"),
             train=list(DATASETS),
             models=["pos"],
-            fit={
-                **FIT,
-                "max_steps": config.steps,
-                "validate_every": validate_every,
-                "threads": threads,
-            },
+            model=FacePhysConfig(**SMALL),
+            data=DataConfig(n_frames=128, augment=None),
+            optim=OptimConfig(lr=3e-3, schedule="onecycle", losses={"neg_pearson": 1.0}),
+            trainer=TrainerConfig(max_steps=config.steps, validate_every=validate_every),
+            run=RunConfig(workers=0, plots=0, threads=threads),
             folds=1,
             across="fold-0",
             seed=config.seed,
-            threads=threads,
+            compute=ComputeConfig(threads=threads),
         ),
         progress=progress,
     )

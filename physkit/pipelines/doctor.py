@@ -111,23 +111,10 @@ def _devices() -> list[Check]:
 
 def _registered() -> list[Check]:
     """Whether everything in the registries can be imported."""
-    from physkit.core.registry import Registry
-    from physkit.export import TARGETS
-    from physkit.face.detect import DETECTORS
-    from physkit.models import MODELS
-    from physkit.ops import ssm_scan, temporal_norm
-    from physkit.runtime.engines import ENGINES
+    from physkit.core.registry import all_registries
 
-    registries: list[Registry] = [
-        MODELS,
-        DETECTORS,
-        temporal_norm.BACKENDS,
-        ssm_scan.BACKENDS,
-        ENGINES,
-        TARGETS,
-    ]
     checks = []
-    for registry in registries:
+    for registry in all_registries():
         for name in registry:
             try:
                 _ = registry[name]

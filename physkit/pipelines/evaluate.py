@@ -1,10 +1,13 @@
 """`physkit evaluate`: a model's pulse for every recording of a store, and its metrics."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
+from physkit.core.config import from_options
 from physkit.core.errors import InputError
+from physkit.evaluate.config import ScoreConfig
+from physkit.runtime.config import ComputeConfig
 
 if TYPE_CHECKING:
     from physkit.inference.evaluation import EvaluateResult
@@ -19,32 +22,16 @@ class EvaluateConfig:
     out: str
     """Folder for predictions.parquet, metrics.json, windows.parquet and report.html."""
     model: str = "auto"
-    """facephys, physnet, green, ica, chrom, pbv, pos, lgi or omit; auto: the model that --weights
-    belong to, else facephys."""
+    """Model: {registry model}; auto: the one that --weights belong to, else facephys."""
     weights: str | None = None
     """Weights file of the model: .safetensors, or as released: FacePhys.weights.h5, or a PhysNet
     .pth of rPPG-Toolbox."""
-    protocol: str = "physkit-1"
-    """toolbox-2023, toolbox-2024-06, toolbox-2024-12, toolbox-2025-03, physllm or physkit-1."""
-    window_s: float | Literal["inf"] | None = None
-    """Window length in seconds; by default the whole recording, and 30 s every second under
-    physkit-1; inf is always the whole recording."""
-    hr: Literal["fft", "peak"] = "fft"
-    """Heart rate from the spectrum, or from the intervals between peaks."""
+    score: ScoreConfig = field(default_factory=ScoreConfig)
+    """How pulses become figures."""
     subjects: list[str] | None = None
     """Only these people of the store, as in [a,b]; by default all."""
-    chunk_frames: int = 128
-    """Frames that the model reads at once; changes speed and memory, not the result."""
-    threads: int | None = None
-    """CPU threads of the model; by default half of the cores."""
-    device: str = "cpu"
-    """Torch device: cpu, cuda, cuda:1, ..."""
-
-    def __post_init__(self) -> None:
-        if self.chunk_frames < 1:
-            raise InputError(f"--chunk_frames {self.chunk_frames}: must be at least 1")
-        if self.threads is not None and self.threads < 1:
-            raise InputError(f"--threads {self.threads}: must be at least 1")
+    compute: ComputeConfig = field(default_factory=ComputeConfig)
+    """What the model runs on."""
 
 
 def evaluate_model(data: str | Path, out: str | Path, **options: Any) -> "EvaluateResult":
@@ -52,21 +39,18 @@ def evaluate_model(data: str | Path, out: str | Path, **options: Any) -> "Evalua
 
     Raises PhyskitError where the store, the weights, an option or the folder cannot be used.
     """
-    plain: dict[str, Any] = {k: str(v) if isinstance(v, Path) else v for k, v in options.items()}
-    return run(EvaluateConfig(str(data), str(out), **plain))
+    return run(from_options(EvaluateConfig, data=str(data), out=str(out), **options))
 
 
 def run(config: EvaluateConfig, *, progress: bool = False) -> "EvaluateResult":
     """Do what `physkit evaluate` does. progress: show a bar on a terminal's standard error."""
     from physkit.data.store import open_store
     from physkit.evaluate.predictions import write_predictions
-    from physkit.evaluate.protocols import find_protocol
     from physkit.evaluate.scoring import score
     from physkit.inference.evaluation import EvaluateResult
     from physkit.inference.inference import choose_model
     from physkit.inference.recordings import predict_recordings, readable_recordings
 
-    find_protocol(config.protocol)
     store = open_store(config.data)
     recordings, damaged = readable_recordings(store, config.subjects)
     name, model, notes = choose_model(config.model, config.weights)
@@ -78,9 +62,9 @@ def run(config: EvaluateConfig, *, progress: bool = False) -> "EvaluateResult":
     predicted, unread = predict_recordings(
         recordings,
         model,
-        chunk_frames=config.chunk_frames,
-        device=config.device,
-        threads=config.threads,
+        chunk_frames=config.compute.chunk_frames,
+        device=config.compute.device,
+        threads=config.compute.threads,
         progress=progress,
     )
     left_out = [*damaged, *unread]
@@ -89,9 +73,9 @@ def run(config: EvaluateConfig, *, progress: bool = False) -> "EvaluateResult":
     write_predictions(predicted, out / "predictions.parquet")
     result = score(
         out / "predictions.parquet",
-        protocol=config.protocol,
-        window_s=float("inf") if config.window_s == "inf" else config.window_s,
-        hr=config.hr,
+        protocol=config.score.protocol,
+        window_s=config.score.length_s,
+        hr=config.score.hr,
         out=out,
     )
     return EvaluateResult(result, name, tuple(left_out), out, notes)

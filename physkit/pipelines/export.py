@@ -30,7 +30,7 @@ class ExportConfig:
     weights: str | None = None
     """FacePhys weights; by default those that predict would use."""
     targets: list[str] | None = None
-    """onnx, litert, jax; by default all of them."""
+    """Of {registry export target}; by default all of them."""
     precisions: list[str] | None = None
     """fp32, fp16 (weights kept in half precision), int8; by default what each target has of fp32
     and int8."""

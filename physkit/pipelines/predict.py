@@ -6,6 +6,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from physkit.core.config import from_options
 from physkit.core.errors import InputError
 from physkit.inference.config import PredictConfig
 
@@ -23,8 +24,7 @@ def predict(input: str | Path, **options: Any) -> "PulseResult":  # noqa: A002
 
     Raises PhyskitError where the input, the weights or an option cannot be used.
     """
-    plain: dict[str, Any] = {k: str(v) if isinstance(v, Path) else v for k, v in options.items()}
-    return run(PredictConfig(str(input), **plain))
+    return run(from_options(PredictConfig, input=str(input), **options))
 
 
 def run(config: PredictConfig, *, progress: bool = False) -> "PulseResult":
@@ -39,13 +39,13 @@ def run(config: PredictConfig, *, progress: bool = False) -> "PulseResult":
 
         check_plot_path(Path(config.plot))
     # More threads than idle cores wait for each other at every op; decoding needs its share.
-    with torch_threads(config.threads), flushed_denormals():
+    with torch_threads(config.compute.threads), flushed_denormals():
         choice = choose_reader(
             config.model,
             config.weights,
             config.runtime,
-            threads=config.threads,
-            device=config.device,
+            threads=config.compute.threads,
+            device=config.compute.device,
             frame_by_frame=config.is_live,
         )
         read = _read_live if config.is_live else _read_waveform
@@ -96,7 +96,10 @@ def _read_waveform(config: PredictConfig, choice: "Choice", *, progress: bool) -
     from physkit.media.frames import CROPS_SUFFIXES
     from physkit.media.open import open_frames
 
-    stream, size = PulseStream(choice.reader, chunk_frames=config.chunk_frames), choice.size_px
+    stream, size = (
+        PulseStream(choice.reader, chunk_frames=config.compute.chunk_frames),
+        choice.size_px,
+    )
 
     def drain(
         items: "Iterable[TimedCrop]", n_frames: int | None, detector: str | None
@@ -117,14 +120,13 @@ def _read_waveform(config: PredictConfig, choice: "Choice", *, progress: bool) -
             config.input,
             size=size,
             fps=config.fps,
-            detector=config.detector,
-            detector_weights=config.detector_weights,
+            face=config.face,
         )
         return drain(crops, n_frames, None)
-    tracker, detector = make_tracker(config.detector, config.detector_weights)
+    tracker, detector = make_tracker(config.face)
     with open_frames(config.input, fps=config.fps) as source:
         crops_ahead = prefetch(
-            tracked_crops(source, tracker, size=size), depth=2 * config.chunk_frames
+            tracked_crops(source, tracker, size=size), depth=2 * config.compute.chunk_frames
         )
         with closing(crops_ahead):
             return drain(crops_ahead, source.n_frames, detector)

@@ -4,13 +4,15 @@ import contextlib
 import dataclasses
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from physkit.core.config import from_options
 from physkit.core.errors import InputError, PhyskitError
 from physkit.core.registry import unknown_name
 from physkit.data.readers import READERS
+from physkit.face.config import AUTO, FaceConfig
 from physkit.face.detect import DETECTORS
 from physkit.prepare.engines import ENGINES
 
@@ -32,15 +34,14 @@ class PrepareConfig:
     """
 
     dataset: str
-    """ubfc, ubfc-set1, pure, mmpd, buaa-mihr, ibvp, scamps, ubfc-phys or cohface."""
+    """Data set: {registry data set}."""
     raw: str
     """Folder of the raw data set, or its address as fsspec knows it (s3://...)."""
     out: str
     """Store to write or go on with, such as ubfc.zarr; a folder, or an address like --raw."""
-    detector: str = "haar"
-    """haar or blazeface; named, never chosen: a store must not depend on what was pulled."""
-    detector_weights: str | None = None
-    """Model file of the detector blazeface; by default the one that was pulled."""
+    face: FaceConfig = field(default_factory=lambda: FaceConfig("haar"))
+    """How faces are found. The detector is named, never chosen: a store must not depend on what was
+    pulled."""
     size: int = 36
     """Side of the square face crops in pixels."""
     workers: int | None = None
@@ -55,16 +56,20 @@ class PrepareConfig:
     """Compare checksums of the raw files too, not only their names, sizes and dates."""
 
     def __post_init__(self) -> None:
-        for option in ("raw", "out", "detector_weights"):
+        for option in ("raw", "out"):
             if getattr(self, option) == "":
                 raise InputError(f"--{option}: empty; give a path")
         for kind, name, known in (
             ("data set", self.dataset, READERS),
-            ("detector", self.detector, DETECTORS),
             ("engine", self.engine, ENGINES),
         ):
             if name not in known:
                 raise unknown_name(kind, name, known)
+        if self.face.detector == AUTO:
+            raise InputError(
+                f"--face.detector auto: name one of {', '.join(DETECTORS)}; a store must "
+                "not depend on what was pulled"
+            )
         if self.size < 1:
             raise InputError(f"--size {self.size}: must be at least 1 pixel")
         if self.workers is not None and self.workers < 1:
@@ -81,8 +86,8 @@ def prepare(
     What goes wrong with one recording is in the result's `failed`. Raises PhyskitError where the
     raw data, the store or an option cannot be used at all.
     """
-    plain: dict[str, Any] = {k: str(v) if isinstance(v, Path) else v for k, v in options.items()}
-    return _prepare(PrepareConfig(dataset, str(raw), str(out), **plain), raw, out, progress=False)
+    config = from_options(PrepareConfig, dataset=dataset, raw=str(raw), out=str(out), **options)
+    return _prepare(config, raw, out, progress=False)
 
 
 def run(config: PrepareConfig, *, progress: bool = False) -> "PrepareResult":
@@ -101,7 +106,7 @@ def _prepare(
     from physkit.prepare.progress import shown
     from physkit.prepare.settings import choose_method, describe
 
-    method = choose_method(config.detector, config.detector_weights, size_px=config.size)
+    method = choose_method(config.face, size_px=config.size)
     settings = describe(method)
     run_tasks = ENGINES[config.engine]
     place = store_path(out)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from physkit.face.config import FaceConfig
 from physkit.face.detect.base import FaceDetector
 from physkit.face.track import FaceTracker
 from physkit.inference.crops import detector_file, make_detector
@@ -31,10 +32,10 @@ class Method:
         return make_detector(self.detector, self.detector_path)
 
 
-def choose_method(detector: str, weights: str | None, *, size_px: int) -> Method:
+def choose_method(face: FaceConfig, *, size_px: int) -> Method:
     """The method of these options. Raises WeightsError as `detector_file` does."""
-    path = detector_file(detector, weights)
-    return Method(detector, None if path is None else path.absolute(), size_px)
+    path = detector_file(face.detector, face.weights)
+    return Method(face.detector, None if path is None else path.absolute(), size_px)
 
 
 def describe(method: Method) -> dict[str, Any]:

@@ -195,7 +195,7 @@ def _coverage_warnings(video: str, writer: RecordingWriter, method: Method) -> l
         raise InputError(f"{video}: no frames; copy or download it again")
     if writer.n_faces == 0:
         raise InputError(
-            f"{video}: no face in any of {writer.n_frames} frames; try --detector {other}"
+            f"{video}: no face in any of {writer.n_frames} frames; try --face.detector {other}"
         )
     coverage = writer.n_faces / writer.n_frames
     if coverage >= LOW_COVERAGE:

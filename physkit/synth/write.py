@@ -24,8 +24,7 @@ class SynthConfig:
     """Writes recordings of drawn people with a known pulse, as a real data set would hold them."""
 
     layout: str
-    """Data set whose layout to write: ubfc, ubfc-set1, pure, mmpd, buaa-mihr, ibvp, scamps,
-    ubfc-phys or cohface."""
+    """Data set whose layout to write: {registry data set}."""
     out: str
     """Folder for the recordings; new, empty, or of an earlier run with the same options, which is
     then completed."""

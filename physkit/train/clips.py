@@ -55,7 +55,7 @@ def clip_pulse(
     if not net.can_stream:
         raise InputError(
             f"{type(net).__name__} reads clips whole, so it cannot recompute parts of them; "
-            "leave --checkpoint_frames out"
+            "leave --trainer.checkpoint_frames out"
         )
 
     def run(*block: Any) -> tuple[Tensor, Any]:

@@ -7,19 +7,9 @@ from pathlib import Path
 from lightning.pytorch.loggers import Logger
 
 from physkit.core.errors import MissingExtraError
-from physkit.core.registry import Registry
+from physkit.train import LOGGERS
 from physkit.train.callbacks.log import COLUMNS
 from physkit.train.csv_log import CsvLog
-
-LOGGERS = Registry(
-    "logger",
-    {
-        "csv": "physkit.train.loggers:csv",
-        "tensorboard": "physkit.train.loggers:tensorboard",
-        "wandb": "physkit.train.loggers:wandb",
-    },
-)
-"""Logger name to function from `LogPlace` to a Lightning logger."""
 
 
 @dataclass(frozen=True)

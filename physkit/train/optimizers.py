@@ -1,33 +1,20 @@
 """Optimizers and learning-rate schedules by name."""
 
-import importlib
 import math
 from collections.abc import Iterable
+from importlib.metadata import entry_points
 from typing import Any
 
 import torch
 from torch import nn
 
-from physkit.core.errors import InputError, UnknownNameError
-from physkit.core.registry import Registry
+from physkit.core.errors import InputError
+from physkit.core.registry import unknown_name
+from physkit.train import OPTIMIZERS
+from physkit.train.config import OptimConfig
 
-OPTIMIZERS = Registry(
-    "optimizer",
-    {"adam": "torch.optim:Adam", "adamw": "torch.optim:AdamW", "sgd": "torch.optim:SGD"},
-)
-"""Optimizer name to class, called with the parameters, `lr`, `weight_decay` and other options."""
-
-SCHEDULES = Registry(
-    "schedule",
-    {
-        "constant": "physkit.train.optimizers:constant",
-        "cosine": "physkit.train.optimizers:cosine",
-        "onecycle": "physkit.train.optimizers:onecycle",
-    },
-)
-"""Schedule name to function from progress, 0 to 1, and final share to the share of the learning
-rate. Learning rates are a function of the step alone, so that a resumed run has the same."""
-
+PLUGINS = "physkit.optimizers"
+"""Group of entry points by which other packages offer optimizers."""
 RISE = 0.3
 """Share of the run in which onecycle rises."""
 FIRST_SHARE = 1 / 25
@@ -35,31 +22,34 @@ FIRST_SHARE = 1 / 25
 
 
 def make_optimizer(
-    name: str,
-    parameters: Iterable[nn.Parameter],
-    *,
-    lr: float,
-    weight_decay: float,
-    options: dict[str, Any],
+    config: OptimConfig, parameters: Iterable[nn.Parameter], *, plugins: bool = False
 ) -> torch.optim.Optimizer:
-    """The optimizer called so: a name, or a dotted path as `package.module:Class`.
+    """The optimizer of a config. plugins: whether it may come from another installed package.
 
-    Raises UnknownNameError for the name, InputError for an argument that it does not take.
+    Raises UnknownNameError for the name, InputError for an option that it does not take.
     """
-    make = _imported(name) if ":" in name else OPTIMIZERS[name]
+    name = config.optimizer
+    make = _plugin(name) if plugins and name not in OPTIMIZERS else OPTIMIZERS[name]
+    given = {"betas": config.betas, "momentum": config.momentum}
+    options = {key: value for key, value in given.items() if value is not None}
     try:
-        made: torch.optim.Optimizer = make(parameters, lr=lr, weight_decay=weight_decay, **options)
+        made: torch.optim.Optimizer = make(
+            parameters, lr=config.lr, weight_decay=config.weight_decay, **options
+        )
     except (TypeError, ValueError) as error:
-        raise InputError(f"optimizer '{name}': {error}; correct its options") from error
+        raise InputError(f"optim.optimizer '{name}': {error}; correct its options") from error
     return made
 
 
-def _imported(path: str) -> Any:
-    module, _, attribute = path.partition(":")
+def _plugin(name: str) -> Any:
+    """The optimizer that an installed package offers by this name. Raises UnknownNameError."""
+    found = {entry.name: entry for entry in entry_points(group=PLUGINS)}
+    if name not in found:
+        raise unknown_name("optimizer", name, (*OPTIMIZERS, *found))
     try:
-        return getattr(importlib.import_module(module), attribute)
+        return found[name].load()
     except (ImportError, AttributeError) as error:
-        raise UnknownNameError(f"optimizer '{path}': cannot be imported ({error})") from error
+        raise InputError(f"optimizer '{name}': {found[name].value}: {error}") from error
 
 
 def constant(progress: float, *, final_share: float) -> float:  # noqa: ARG001

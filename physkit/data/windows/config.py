@@ -113,8 +113,8 @@ class RandomWindowsConfig:
     """Windows in an epoch; None means as many as the recordings have room for side by side."""
     weighting: Literal["duration", "equal"] = "duration"
     """duration: every usable second is drawn equally often. equal: every recording is."""
-    seed: int = 0
-    """Decides all draws; 0 or above."""
+    seed: int | None = None
+    """Decides all draws; by default the seed of the run, or 0."""
     content: ContentConfig = field(default_factory=ContentConfig)
     """Clock and form."""
     augment: AugmentConfig | None = None
@@ -124,8 +124,26 @@ class RandomWindowsConfig:
         _check_positive("n_frames", self.n_frames)
         if self.windows_per_epoch is not None:
             _check_positive("windows_per_epoch", self.windows_per_epoch)
-        if self.seed < 0:
+        if self.seed is not None and self.seed < 0:
             raise InputError(f"windows: seed is {self.seed}; give 0 or above")
+
+
+@dataclass(frozen=True)
+class DataConfig(RandomWindowsConfig):
+    """Windows that a network is trained on and validated by."""
+
+    augment: AugmentConfig | None = field(default_factory=AugmentConfig)
+    """Random variation; null: none."""
+    batch_size: int = 4
+    """Windows in a batch, over all processes."""
+    validation_window_s: float | None = None
+    """Length of validation windows in seconds; by default each unbroken stretch whole."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_positive("batch_size", self.batch_size)
+        if self.validation_window_s is not None:
+            _check_positive("validation_window_s", self.validation_window_s)
 
 
 @dataclass(frozen=True)

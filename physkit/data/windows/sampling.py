@@ -67,7 +67,7 @@ class RandomWindows:
     def draw(self, epoch: int, index: int) -> Window:
         """Window `index` of `epoch`. Raises InputError for a damaged recording."""
         # one stream for each purpose: turning a dial leaves the other draws as they are
-        seeds = np.random.SeedSequence((self.config.seed, epoch, index)).spawn(3)
+        seeds = np.random.SeedSequence((self.config.seed or 0, epoch, index)).spawn(3)
         where, tempo, look = (np.random.Generator(np.random.Philox(seed)) for seed in seeds)
         chosen, moment = where.random(2).tolist()
         number = int(np.searchsorted(self._ends, chosen * self._ends[-1], side="right"))

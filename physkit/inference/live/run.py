@@ -156,11 +156,10 @@ def _open_input(config: PredictConfig, size_px: int) -> _Input:
             config.input,
             size=size_px,
             fps=config.fps,
-            detector=config.detector,
-            detector_weights=config.detector_weights,
+            face=config.face,
         )
         return _Input(crops, lambda crop: crop, lambda: None, None)
-    detector, name = choose_detector(config.detector, config.detector_weights)
+    detector, name = choose_detector(config.face)
     follower = FaceFollower(detector)
 
     def crop(frame: Frame) -> TimedCrop:

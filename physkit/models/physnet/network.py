@@ -119,7 +119,7 @@ class PhysNet(PulseModel[PhysNetState]):
             if state is not None:
                 raise InputError(
                     "PhysNet: trains on whole clips, and was given the rest of one; do not cut "
-                    "clips in training (physkit fit: leave --checkpoint_frames out)"
+                    "clips in training (physkit fit: leave --trainer.checkpoint_frames out)"
                 )
             answer = self.answer(normalised_difference(clip, white=1.0))
             return answer, self.init_state(clip.shape[0])

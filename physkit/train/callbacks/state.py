@@ -45,7 +45,8 @@ class WholeFileIO(TorchCheckpointIO):
         except (OSError, RuntimeError) as error:
             unfinished.unlink(missing_ok=True)
             raise InputError(
-                f"{path}: cannot be written ({error}); free some space, and go on by --resume true"
+                f"{path}: cannot be written ({error}); free some space, and go on by "
+                "--run.resume true"
             ) from error
 
     def load_checkpoint(self, path: Any, *_: Any, **__: Any) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,6 @@ from physkit.core.differences import differences
 from physkit.core.errors import InputError, WeightsError
 from physkit.data.windows.config import (
     ContentConfig,
-    RandomWindowsConfig,
     SlidingWindowsConfig,
     WindowSource,
 )
@@ -20,10 +19,11 @@ from physkit.data.windows.sampling import RandomWindows, SlidingWindows
 from physkit.models import MODELS
 from physkit.models.facephys.network import FacePhys
 from physkit.nn.streaming import PulseModel
+from physkit.train import SCHEDULES
 from physkit.train.budget import Budget, LearningRate
 from physkit.train.module import PulseTraining, check_size
 from physkit.train.objective import Objective
-from physkit.train.optimizers import SCHEDULES, make_optimizer
+from physkit.train.optimizers import make_optimizer
 from physkit.train.run.config import FitConfig
 from physkit.train.run.record import network_config
 from physkit.weights.load import read_any_weights
@@ -33,23 +33,12 @@ from physkit.weights.resize import PICTURE_FIELDS, at_size
 def make_network(config: FitConfig, *, is_resumed: bool = False) -> PulseModel[Any]:
     """The network, with weights from the seed or from a file; resumed ones come with the state.
 
-    Raises UnknownNameError for the model, InputError for one that cannot be trained or has no
-    such options, WeightsError for weights that are not its own.
+    Raises WeightsError for weights that are not its own.
     """
-    factory = MODELS[config.model]
-    config_class = getattr(factory, "config_class", None)
-    if config_class is None:
-        raise InputError(f"--model {config.model}: a method without weights; choose a network")
     torch.manual_seed(config.seed)
-    try:
-        net: PulseModel[Any] = factory(config_class(**config.model_config))
-    except (TypeError, ValueError) as error:
-        known = ", ".join(field.name for field in dataclasses.fields(config_class))
-        raise InputError(
-            f"--model_config: {error}; the options of {config.model} are {known}"
-        ) from error
+    net: PulseModel[Any] = MODELS[config.model.model](config.model)
     if config.init_weights is not None and not is_resumed:
-        _fill(net, config.model, Path(config.init_weights))
+        _fill(net, config.model.model, Path(config.init_weights))
     return net
 
 
@@ -65,8 +54,8 @@ def _fill(net: PulseModel[Any], model: str, path: Path) -> None:
     changes = differences(theirs, ours)
     if changes:
         raise WeightsError(
-            f"{path}: weights of another architecture: {', '.join(changes)}; set --model and "
-            "--model_config as in the weights, or begin without --init_weights"
+            f"{path}: weights of another architecture: {', '.join(changes)}; set --model "
+            "as in the weights, or begin without --init_weights"
         )
     try:
         net.load_state_dict(tensors)
@@ -89,64 +78,64 @@ def travelling(content: ContentConfig, *, is_augmented: bool) -> ContentConfig:
     return content
 
 
-def train_windows(config: FitConfig, net: PulseModel[Any]) -> RandomWindows:
+def train_windows(
+    config: FitConfig, net: PulseModel[Any], sources: Sequence[WindowSource]
+) -> RandomWindows:
     """Windows to train on, with labels in the form that the network is trained on.
 
     Raises InputError where another form is asked for.
     """
-    windows: RandomWindowsConfig = config.windows
+    windows = config.data
     if windows.content.label_form not in (None, net.label_form):
         raise InputError(
-            f"--windows.content.label_form {windows.content.label_form}: this {config.model} is "
+            f"--data.content.label_form {windows.content.label_form}: this {config.model.model} is "
             f"trained on {net.label_form} labels; leave it out"
         )
     content = travelling(windows.content, is_augmented=windows.augment is not None)
     content = dataclasses.replace(content, label_form=net.label_form)
-    return RandomWindows(config.train, dataclasses.replace(windows, content=content))
+    seed = config.seed if windows.seed is None else windows.seed
+    return RandomWindows(sources, dataclasses.replace(windows, content=content, seed=seed))
 
 
-def listed_windows(config: FitConfig, sources: list[WindowSource]) -> SlidingWindows:
+def listed_windows(config: FitConfig, sources: Sequence[WindowSource]) -> SlidingWindows:
     """Windows to validate by: whatever the network is trained on, it then answers with a pulse."""
-    content = travelling(config.windows.content, is_augmented=False)
+    content = travelling(config.data.content, is_augmented=False)
     content = dataclasses.replace(content, label_form="standardised")
-    sliding = SlidingWindowsConfig(window_s=config.validation_window_s, content=content)
+    sliding = SlidingWindowsConfig(window_s=config.data.validation_window_s, content=content)
     return SlidingWindows(sources, sliding)
 
 
 def make_budget(config: FitConfig, *, windows_per_epoch: int) -> Budget:
     """When the run ends."""
-    steps = config.max_steps
-    if config.max_epochs is not None:
-        windows_a_step = config.batch_size * config.accumulate
-        of_epochs = max(1, math.ceil(config.max_epochs * windows_per_epoch / windows_a_step))
+    limits = config.trainer
+    steps = limits.max_steps
+    if limits.max_epochs is not None:
+        windows_a_step = config.data.batch_size * config.optim.accumulate
+        of_epochs = max(1, math.ceil(limits.max_epochs * windows_per_epoch / windows_a_step))
         steps = of_epochs if steps is None else min(steps, of_epochs)
-    return Budget(steps, None if config.max_minutes is None else 60 * config.max_minutes)
+    return Budget(steps, None if limits.max_minutes is None else 60 * limits.max_minutes)
 
 
 def make_module(
     config: FitConfig, net: PulseModel[Any], budget: Budget, record: dict[str, Any]
 ) -> PulseTraining:
     """The network with all that training it takes."""
-    optimizer, schedule = config.optimizer, config.schedule
+    optim = config.optim
     return PulseTraining(
         net,
-        Objective(config.losses),
+        Objective(optim.losses),
         make_optimizer=lambda parameters: make_optimizer(
-            optimizer.name,
-            parameters,
-            lr=optimizer.lr,
-            weight_decay=optimizer.weight_decay,
-            options=optimizer.options,
+            optim, parameters, plugins=config.run.plugins
         ),
         learning_rate=LearningRate(
-            optimizer.lr, SCHEDULES[schedule.name], schedule.final_share, schedule.warmup_steps
+            optim.lr, SCHEDULES[optim.schedule], optim.final_share, optim.warmup_steps
         ),
         budget=budget,
-        clip_norm=config.clip_norm,
-        checkpoint_frames=config.checkpoint_frames,
+        clip_norm=optim.clip_norm,
+        checkpoint_frames=config.trainer.checkpoint_frames,
         seed=config.seed,
         record=record,
-        clips_kept=config.plots,
+        clips_kept=config.run.plots,
     )
 
 

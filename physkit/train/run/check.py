@@ -1,9 +1,10 @@
 """`physkit validate` and `physkit test`: the weights of a run on people it was not trained on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
+from physkit.core.config import NO_EFFECT
 from physkit.core.errors import InputError
 from physkit.data.windows.config import WindowSource
 from physkit.inference.evaluation import EvaluateResult
@@ -20,47 +21,36 @@ OF_A_RUN = ("best", "last")
 class CheckConfig(FitConfig):
     """The options of a training, so that one file serves both, and how its weights are scored."""
 
-    weights: str = "best"
+    weights: str = field(default="best", metadata=NO_EFFECT)
     """best or last of the run in out, or a weights file."""
-    protocol: str = "physkit-1"
-    """toolbox-2023, toolbox-2024-06, toolbox-2024-12, toolbox-2025-03, physllm or physkit-1."""
-    window_s: float | Literal["inf"] | None = None
-    """Window length in seconds; by default the whole recording, and 30 s every second under
-    physkit-1; inf is always the whole recording."""
-    hr: Literal["fft", "peak"] = "fft"
-    """Heart rate from the spectrum, or from the intervals between peaks."""
 
 
 def check_validation(config: CheckConfig, *, progress: bool = False) -> EvaluateResult:
     """Score a run's weights on its validation people, into the folder validation of the run."""
-    return _check(config, config.validation, "validation", progress=progress)
+    return _check(config, "validation", progress=progress)
 
 
 def check_test(config: CheckConfig, *, progress: bool = False) -> EvaluateResult:
     """Score a run's weights on its test people, into the folder test of the run."""
-    if not config.test:
-        raise InputError("--test: none given; name stores and people that the run never saw")
-    return _check(config, config.test, "test", progress=progress)
+    return _check(config, "test", progress=progress)
 
 
-def _check(
-    config: CheckConfig, sources: list[WindowSource], purpose: str, *, progress: bool
-) -> EvaluateResult:
+def _check(config: CheckConfig, purpose: str, *, progress: bool) -> EvaluateResult:
     """Raises PhyskitError for stores or weights that cannot be used, and for people known to the
     weights."""
     from physkit.evaluate.predictions import write_predictions
-    from physkit.evaluate.protocols import find_protocol
     from physkit.evaluate.scoring import score
     from physkit.inference.recordings import predict_recordings
-    from physkit.train.run.sources import check_stores
+    from physkit.train.run.sources import divided
     from physkit.train.run.trainer import accelerator
     from physkit.weights.load import load_model, read_any_weights
 
-    find_protocol(config.protocol)
-    check_stores(sources)
+    sources = divided(config)[purpose]
+    if not sources:
+        raise InputError(f"--{purpose}: nobody; name stores and people that the run never saw")
     path = _weights(config)
     card, _ = read_any_weights(path)
-    model = load_model(config.model, path)
+    model = load_model(config.model.model, path)
     recordings, damaged = _recordings(sources)
     notes = _check_unseen(path, card.provenance, recordings, purpose)
     out = Path(config.out) / purpose
@@ -70,7 +60,7 @@ def _check(
         model,
         chunk_frames=128,
         device="cuda" if accelerator(config) == "gpu" else "cpu",
-        threads=config.threads,
+        threads=config.run.threads,
         progress=progress,
     )
     left_out = [*damaged, *unread]
@@ -78,9 +68,9 @@ def _check(
         raise InputError(f"{purpose}: no recording could be read; {': '.join(left_out[0])}")
     file = out / "predictions.parquet"
     write_predictions(predicted, file)
-    window_s = float("inf") if config.window_s == "inf" else config.window_s
-    result = score(file, protocol=config.protocol, window_s=window_s, hr=config.hr, out=out)
-    return EvaluateResult(result, config.model, tuple(left_out), out, notes)
+    how = config.score
+    result = score(file, protocol=how.protocol, window_s=how.length_s, hr=how.hr, out=out)
+    return EvaluateResult(result, config.model.model, tuple(left_out), out, notes)
 
 
 def _weights(config: CheckConfig) -> Path:

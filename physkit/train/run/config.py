@@ -1,178 +1,119 @@
 """What a training run is told, and what it hands back. Imports nothing heavy."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from physkit.core.config import NO_EFFECT
 from physkit.core.errors import InputError
-from physkit.data.windows.config import AugmentConfig, RandomWindowsConfig, WindowSource
+from physkit.core.registry import unknown_name
+from physkit.data.splits import StoreConfig
+from physkit.data.windows.config import DataConfig
+from physkit.evaluate.config import ScoreConfig
+from physkit.models.facephys.config import FacePhysConfig
+from physkit.nn.config import ModelConfig
+from physkit.train.config import OptimConfig, RunConfig, TrainerConfig
 
-LoggerName = Literal["csv", "tensorboard", "wandb"]
-
-_COUNTS = (
-    "batch_size",
-    "accumulate",
-    "max_steps",
-    "validate_every",
-    "patience",
-    "checkpoint_every",
-    "checkpoint_frames",
-    "log_every",
-    "devices",
-    "nodes",
-    "threads",
-)
-_POSITIVE = ("validation_window_s", "clip_norm", "max_epochs", "max_minutes", "memory_gb")
-
-
-@dataclass(frozen=True)
-class OptimizerConfig:
-    """How gradients become steps."""
-
-    name: str = "adam"
-    """adam, adamw, sgd, or a dotted path to a torch optimizer, as package.module:Class."""
-    lr: float = 1e-3
-    """Largest learning rate; the schedule scales it."""
-    weight_decay: float = 0.0
-    """Weight decay of the optimizer."""
-    options: dict[str, Any] = field(default_factory=dict)
-    """Other arguments of the optimizer, as in {momentum: 0.9}."""
-
-    def __post_init__(self) -> None:
-        if not (0 < self.lr < math.inf and 0 <= self.weight_decay < math.inf):
-            raise InputError(
-                f"optimizer: lr is {self.lr} and weight_decay {self.weight_decay}; give a learning "
-                "rate above 0 and a decay of 0 or more"
-            )
-
-
-@dataclass(frozen=True)
-class ScheduleConfig:
-    """The learning rate over the run, as a share of the largest."""
-
-    name: str = "cosine"
-    """constant, cosine (down to the end), or onecycle (up for 30 % of the run, then down)."""
-    warmup_steps: int = 0
-    """Steps over which the learning rate first rises from nothing."""
-    final_share: float = 0.0
-    """Share of the learning rate that cosine and onecycle end at."""
-
-    def __post_init__(self) -> None:
-        if self.warmup_steps < 0 or not 0 <= self.final_share <= 1:
-            raise InputError(
-                f"schedule: warmup_steps is {self.warmup_steps} and final_share "
-                f"{self.final_share}; give 0 or more, and a share from 0 to 1"
-            )
+VERSION = 1
+"""Rises when a config of this version could no longer be read as it was meant."""
+MOVED = {
+    "model_config": "model",
+    "windows": "data",
+    "batch_size": "data.batch_size",
+    "validation_window_s": "data.validation_window_s",
+    "optimizer": "optim.optimizer, optim.lr, optim.weight_decay",
+    "schedule": "optim.schedule, optim.warmup_steps, optim.final_share",
+    "protocol": "score.protocol",
+    "window_s": "score.window_s",
+    "hr": "score.hr",
+    **{name: f"optim.{name}" for name in ("losses", "clip_norm", "accumulate", "ema_decay")},
+    **{
+        name: f"trainer.{name}"
+        for name in (
+            *("precision", "validate_every", "checkpoint_frames", "max_steps", "max_epochs"),
+            *("max_minutes", "patience", "accelerator", "devices", "nodes"),
+        )
+    },
+    **{
+        name: f"run.{name}"
+        for name in (
+            *("resume", "checkpoint_every", "loggers", "log_every", "wandb_mode"),
+            *("wandb_project", "plots", "workers", "threads", "memory_gb"),
+        )
+    },
+}
+"""Where keys of configs from before version 1 are now."""
 
 
 @dataclass(frozen=True)
 class FitConfig:
-    """Trains one network on windows of some stores, and keeps what reads others best."""
+    """Trains one network on windows of some stores, and keeps the weights that read others best."""
 
-    out: str
-    """Folder of the run: best.safetensors, last.safetensors, state.ckpt, logs and plots."""
-    train: list[WindowSource]
-    """Stores, and the people in them, to train on: [{store: a.zarr, subjects: [s1, s2]}]."""
-    validation: list[WindowSource]
-    """Stores and people by whose heart rates the best weights are chosen; nobody of train."""
-    test: list[WindowSource] = field(default_factory=list)
-    """Stores and people for physkit test; nobody of train or validation."""
-    model: str = "facephys"
-    """Network to train: a name in MODELS."""
-    model_config: dict[str, Any] = field(default_factory=dict)
-    """Fields of the network's config that differ from its defaults."""
-    init_weights: str | None = None
+    out: str = field(metadata=NO_EFFECT)
+    """Folder of the run: config.yaml, best.safetensors, last.safetensors, state.ckpt, logs and
+    plots."""
+    stores: dict[str, StoreConfig] = field(metadata=NO_EFFECT)
+    """Stores by a name of your choice: {ubfc: {store: ubfc.zarr, split: ubfc}}. A store that is
+    used for one purpose alone gives everyone in it; a store that is used for several is divided by
+    its split, or by its lists of people."""
+    train: list[str] = field(default_factory=list, metadata=NO_EFFECT)
+    """Names of the stores to train on; by default all."""
+    validation: list[str] = field(default_factory=list, metadata=NO_EFFECT)
+    """Names of the stores by whose heart rates the best weights are chosen; by default those of
+    train."""
+    test: list[str] = field(default_factory=list, metadata=NO_EFFECT)
+    """Names of the stores for physkit test; by default those of train, where validation is not
+    given either."""
+    model: ModelConfig = field(default_factory=FacePhysConfig)
+    """Network to train, and its size: a piece of configs/model, or the class of its config."""
+    init_weights: str | None = field(default=None, metadata=NO_EFFECT)
     """Weights file to begin with; by default random weights from the seed. FacePhys takes those of
     crops of another size too: small crops are quick to learn on."""
-    losses: dict[str, float] = field(default_factory=lambda: {"mse": 1.0})
-    """Losses by name (mse, neg_pearson, spectral), each with its weight."""
-    windows: RandomWindowsConfig = field(
-        default_factory=lambda: RandomWindowsConfig(augment=AugmentConfig())
-    )
-    """Windows trained on; `windows.seed` decides which are drawn."""
-    validation_window_s: float | None = None
-    """Length of validation windows in seconds; by default each unbroken stretch whole."""
-    batch_size: int = 4
-    """Windows in a batch, over all processes."""
-    accumulate: int = 1
-    """Batches whose gradients are added up before a step."""
-    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
-    """Optimizer and learning rate."""
-    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
-    """Learning rate over the run."""
-    clip_norm: float | None = 1.0
-    """Largest norm of the gradient; null leaves it as it is."""
-    max_steps: int | None = None
-    """End after so many optimizer steps; of several limits the first ends the run."""
-    max_epochs: float | None = None
-    """End after so many times as many windows as an epoch has."""
-    max_minutes: float | None = None
-    """End after so many minutes, those before a resumption included."""
-    validate_every: int = 200
-    """Optimizer steps between validations; there is one at the end too."""
-    patience: int | None = None
-    """Validations without a better heart-rate error after which the run ends; null: never."""
-    ema_decay: float | None = None
-    """Decay a step of the moving average of weights, which is then validated and kept; such as
-    0.999; null: none."""
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
-    """fp32, or mixed precision in bf16 or fp16; recurrences and losses stay in fp32."""
-    checkpoint_frames: int | None = None
-    """Frames between which the backward pass recomputes instead of storing: less memory, more
-    time; null stores all. Networks that cannot do so refuse it."""
-    checkpoint_every: int = 50
-    """Optimizer steps between states that a killed run resumes from."""
-    resume: bool = False
-    """Go on with the run in out, exactly; begins one where there is none."""
+    data: DataConfig = field(default_factory=DataConfig)
+    """Windows, their variation, and batches."""
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    """Losses, optimizer and learning rate."""
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    """Precision, limits and processes."""
     seed: int = 0
-    """Decides the initial weights, and dropout at each step."""
-    loggers: list[LoggerName] = field(default_factory=lambda: ["csv"])
-    """Where losses, errors, speed and memory are logged: csv, tensorboard, wandb."""
-    wandb_mode: Literal["offline", "online"] = "offline"
-    """offline writes W&B's files into out only; online sends them."""
-    wandb_project: str = "physkit"
-    """Project of the run in W&B."""
-    log_every: int = 10
-    """Optimizer steps between rows of the log."""
-    plots: int = 3
-    """Validation clips whose waveforms are drawn at each validation."""
-    workers: int = 1
-    """Processes that read windows, for each training process; 0 reads in the process itself."""
-    threads: int | None = None
-    """CPU threads of each training process; by default all cores, shared by the processes."""
-    accelerator: Literal["auto", "cpu", "gpu"] = "auto"
-    """cpu, gpu, or auto: a GPU where there is one."""
-    devices: int = 1
-    """Training processes on each node: GPUs, or processes on the CPU."""
-    nodes: int = 1
-    """Nodes; start this command on each of them by torchrun or SLURM (docs/training.md)."""
-    memory_gb: float | None = None
-    """Memory that training may take, in GB; by default what is free. More is refused at once."""
+    """Decides the initial weights, dropout at each step and, unless data.seed does, the windows."""
+    score: ScoreConfig = field(default_factory=ScoreConfig, metadata=NO_EFFECT)
+    """How physkit validate and physkit test score."""
+    run: RunConfig = field(default_factory=RunConfig, metadata=NO_EFFECT)
+    """Resumption, loggers, workers: what never changes the weights."""
+    version: int = field(default=VERSION, metadata=NO_EFFECT)
+    """Version of this config's layout."""
 
     def __post_init__(self) -> None:
-        for name in ("out", "train", "validation", "losses"):
-            if not getattr(self, name):
-                raise InputError(f"--{name}: none given; give at least one")
-        if not any((self.max_steps, self.max_epochs, self.max_minutes)):
-            raise InputError("no end is set; give --max_steps, --max_epochs or --max_minutes")
-        n_processes = self.devices * self.nodes
-        if n_processes > 0 and self.batch_size % n_processes:
+        if not self.out:
+            raise InputError("--out: empty; name a folder for the run")
+        if not self.stores:
+            raise InputError("--stores: none given; give at least one")
+        if self.version > VERSION:
+            raise InputError(f"version {self.version}: of a newer physkit; update this one")
+        if self.seed < 0:
+            raise InputError(f"--seed {self.seed}: must be 0 or more")
+        for purpose in ("train", "validation", "test"):
+            for name in getattr(self, purpose):
+                if name not in self.stores:
+                    raise unknown_name(f"store in {purpose}", name, self.stores)
+        self.trainer.check_end()
+        n_processes = self.trainer.n_processes
+        if self.data.batch_size % n_processes:
             raise InputError(
-                f"--batch_size {self.batch_size} cannot be shared among {n_processes} processes; "
-                f"give {n_processes * -(-self.batch_size // n_processes)}"
+                f"--data.batch_size {self.data.batch_size} cannot be shared among {n_processes} "
+                f"processes; give {n_processes * -(-self.data.batch_size // n_processes)}"
             )
-        self._check("at least 1", lambda value: value >= 1, _COUNTS)
-        self._check("above 0", lambda value: 0 < value < math.inf, _POSITIVE)
-        self._check("0 or more", lambda value: value >= 0, ("seed", "workers", "plots"))
-        self._check("a share such as 0.999", lambda value: 0 < value < 1, ("ema_decay",))
 
-    def _check(self, wanted: str, holds: Callable[[float], bool], names: tuple[str, ...]) -> None:
-        for name in names:
-            value = getattr(self, name)
-            if value is not None and not holds(value):
-                raise InputError(f"--{name} {value}: must be {wanted}")
+    @property
+    def purposes(self) -> Mapping[str, list[str]]:
+        """Names of the stores to train on, to validate and to test by, defaults filled in."""
+        train = self.train or list(self.stores)
+        validation = self.validation or train
+        test = self.test or ([] if self.validation else train)
+        return {"train": train, "validation": validation, "test": test}
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,9 @@ def fit(config: FitConfig, *, progress: bool = False) -> FitResult:
     from physkit.train.run.trainer import quiet_lightning
 
     keep_freed_memory()
-    threads = config.threads or max(1, n_cores() // config.devices)  # reading takes next to none
+    threads = config.run.threads or max(
+        1, n_cores() // config.trainer.devices
+    )  # reading takes next to none
     with torch_threads(threads), flushed_denormals(), quiet_lightning():
         return _Run(config, progress=progress).finish()
 
@@ -53,18 +55,20 @@ class _Run:
         from physkit.train.run import build
         from physkit.train.run.memory import check_memory
         from physkit.train.run.record import begun_with, check_same_run, make_record
-        from physkit.train.run.sources import check_apart, check_stores
+        from physkit.train.run.sources import check_apart, divided
         from physkit.train.run.trainer import accelerator
 
         self.config = config
         self.state_path = Path(config.out) / STATE
         state = _state_to_resume(config, self.state_path)
-        check_stores([*config.train, *config.validation, *config.test])
+        sources = divided(config)
         net = build.make_network(config, is_resumed=state is not None)
-        windows = build.train_windows(config, net)
-        validation = build.listed_windows(config, config.validation)
+        windows = build.train_windows(config, net, sources["train"])
+        validation = build.listed_windows(config, sources["validation"])
         tables = {"train": windows.table, "validation": validation.table}
-        check_apart(tables | ({"test": window_table(config.test)} if config.test else {}))
+        test = {"test": window_table(sources["test"])} if sources["test"] else {}
+        populations = {s.store: s.people for s in config.stores.values() if s.people}
+        check_apart(tables | test, populations)
         for each in (windows, validation):
             build.check_crops(net, each)
         notes = check_memory(
@@ -73,13 +77,13 @@ class _Run:
         before = state["physkit"]["record"] if state else None
         name = before["run"] if before else uuid.uuid4().hex[:8]
         origin = before.get("begun_with") if before else begun_with(config)
-        record = make_record(config, net, tables, run=name, begun_with=origin)
+        record = make_record(config, sources, net, tables, run=name, begun_with=origin)
         if before:
             check_same_run(self.state_path, before, record)
         budget = build.make_budget(config, windows_per_epoch=len(windows))
         self.module = build.make_module(config, net, budget, record)
         self.data = WindowData(
-            windows, validation, batch_size=config.batch_size, workers=config.workers
+            windows, validation, batch_size=config.data.batch_size, workers=config.run.workers
         )
         self.keep, self.log, callbacks = self._callbacks(record, progress=progress)
         self.trainer = self._trainer(callbacks, name, state)
@@ -101,22 +105,22 @@ class _Run:
 
         config, out = self.config, Path(self.config.out)
         writer = weights_writer(config, self.module.net, record)
-        keep = KeepWeights(out, writer, patience=config.patience)
-        log = LogFigures(every=config.log_every, peak_rss_mb=peak_rss_mb)
+        keep = KeepWeights(out, writer, patience=config.trainer.patience)
+        log = LogFigures(every=config.run.log_every, peak_rss_mb=peak_rss_mb)
         return (
             keep,
             log,
             [
                 keep,
                 log,
-                *([PlotClips(out / "plots")] if config.plots else []),
+                *([PlotClips(out / "plots")] if config.run.plots else []),
                 *([ShowProgress()] if progress else []),
                 EndOfBudget(),
-                *([WeightsAverage(config.ema_decay)] if config.ema_decay else []),
+                *([WeightsAverage(config.optim.ema_decay)] if config.optim.ema_decay else []),
                 KeepState(
                     self.state_path,
-                    every=config.checkpoint_every,
-                    validate_every=config.validate_every,
+                    every=config.run.checkpoint_every,
+                    validate_every=config.trainer.validate_every,
                 ),
             ],
         )
@@ -131,10 +135,10 @@ class _Run:
             Path(self.config.out),
             name,
             after_step=state["global_step"] if state else 0,
-            wandb_project=self.config.wandb_project,
-            is_online=self.config.wandb_mode == "online",
+            wandb_project=self.config.run.wandb_project,
+            is_online=self.config.run.wandb_mode == "online",
         )
-        loggers = make_loggers(self.config.loggers, place)
+        loggers = make_loggers(self.config.run.loggers, place)
         return make_trainer(self.config, callbacks=callbacks, loggers=loggers)
 
     def finish(self) -> FitResult:
@@ -206,8 +210,10 @@ def _state_to_resume(config: FitConfig, path: Path) -> dict[str, Any] | None:
             raise InputError(f"{out}: cannot be written to; choose another --out")
     except OSError as error:
         raise InputError(f"{out}: cannot be made ({error}); choose another --out") from error
-    if config.resume:
+    if config.run.resume:
         return read_state(path) if path.exists() else None
     if path.exists() or (out / "best.safetensors").exists():
-        raise InputError(f"{out}: holds a run; go on with it by --resume, or choose another --out")
+        raise InputError(
+            f"{out}: holds a run; go on with it by --run.resume true, or choose another --out"
+        )
     return None

@@ -25,17 +25,17 @@ def check_memory(
 
     Raises InputError, with a setting that fits, where training would take more than there is.
     """
-    n_local = 1 if on_gpu else config.devices
+    n_local = 1 if on_gpu else config.trainer.devices
     clips = clips_of(
         net,
-        batch=-(-config.batch_size // (config.devices * config.nodes)),
-        frames=config.windows.n_frames,
+        batch=-(-config.data.batch_size // (config.trainer.n_processes)),
+        frames=config.data.n_frames,
         size_px=size_px,
-        checkpoint_frames=config.checkpoint_frames,
+        checkpoint_frames=config.trainer.checkpoint_frames,
     )
 
     def needed(asked: Clips) -> float:
-        return n_local * training_bytes(net, asked, precision=config.precision)
+        return n_local * training_bytes(net, asked, precision=config.trainer.precision)
 
     try:
         most = needed(clips)
@@ -48,36 +48,36 @@ def check_memory(
     suggestion = next(fitting, "take a smaller network")
     raise InputError(
         f"training on {clips.batch} clips of {clips.frames} frames takes about {most / GB:.1f} GB, "
-        f"and {max(free, 0) / GB:.1f} GB can be had: {suggestion}, or set --memory_gb higher"
+        f"and {max(free, 0) / GB:.1f} GB can be had: {suggestion}, or set --run.memory_gb higher"
     )
 
 
 def _free_bytes(config: FitConfig, *, on_gpu: bool) -> float:
-    if config.memory_gb is not None:
-        return config.memory_gb * GB
+    if config.run.memory_gb is not None:
+        return config.run.memory_gb * GB
     if on_gpu:
         return float(torch.cuda.mem_get_info()[0])
-    loaders = config.devices * (config.workers + min(config.workers, 1))
+    loaders = config.trainer.devices * (config.run.workers + min(config.run.workers, 1))
     return MB * (available_mb() - LOADER_MB * loaders)
 
 
 def _smaller(config: FitConfig, net: PulseModel[Any], clips: Clips) -> Iterator[tuple[str, Clips]]:
     """Settings that take less, those that change least of the result first, in words."""
-    n_processes = config.devices * config.nodes
+    n_processes = config.trainer.n_processes
     for batch in range(clips.batch - 1, 0, -1):
         if clips.batch % batch == 0:
-            total, accumulate = batch * n_processes, config.accumulate * clips.batch // batch
-            words = f"take --batch_size {total} --accumulate {accumulate}"
+            total, accumulate = batch * n_processes, config.optim.accumulate * clips.batch // batch
+            words = f"take --data.batch_size {total} --optim.accumulate {accumulate}"
             yield words, dataclasses.replace(clips, batch=batch)
     single = dataclasses.replace(clips, batch=1)
-    batch_words = f"--batch_size {n_processes} " if clips.batch > 1 else ""
+    batch_words = f"--data.batch_size {n_processes} " if clips.batch > 1 else ""
     frames = clips.frames
     while net.can_stream and frames > LEAST_FRAMES:
         frames = -(-frames // 2)
-        words = f"take {batch_words}--checkpoint_frames {frames}"
+        words = f"take {batch_words}--trainer.checkpoint_frames {frames}"
         yield words, dataclasses.replace(single, checkpoint_frames=frames)
     frames = clips.frames
     while frames > LEAST_FRAMES:
         frames //= 2
-        words = f"take {batch_words}--windows.n_frames {frames}"
+        words = f"take {batch_words}--data.n_frames {frames}"
         yield words, dataclasses.replace(single, frames=frames)

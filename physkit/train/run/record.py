@@ -9,8 +9,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import yaml
 from torch import Tensor
 
+from physkit.core.config import decisive, to_yaml
 from physkit.core.differences import differences
 from physkit.core.errors import InputError
 from physkit.core.machine import this_commit
@@ -23,16 +25,6 @@ from physkit.train.callbacks.keep import SaveWeights
 from physkit.train.run.config import FitConfig
 from physkit.weights.file import WeightsCard, save_weights, sha256
 from physkit.weights.load import read_any_weights
-
-FREE = frozenset(
-    {
-        *("out", "init_weights", "resume", "checkpoint_every", "memory_gb"),
-        *("test", "max_steps", "max_epochs", "max_minutes", "patience"),
-        *("loggers", "wandb_mode", "wandb_project", "log_every", "plots"),
-        *("workers", "threads", "accelerator", "devices", "nodes"),
-    }
-)
-"""Options that may differ between a run and its resumption."""
 
 
 def network_config(net: PulseModel[Any]) -> dict[str, Any]:
@@ -51,6 +43,7 @@ def begun_with(config: FitConfig) -> dict[str, Any] | None:
 
 def make_record(
     config: FitConfig,
+    sources: Mapping[str, Sequence[WindowSource]],
     net: PulseModel[Any],
     tables: Mapping[str, WindowTable],
     *,
@@ -58,11 +51,11 @@ def make_record(
     begun_with: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     """Everything that the weights depend on, as JSON."""
-    sources = {"train": config.train, "validation": config.validation}
     record = {
         "run": run,
-        "config": dataclasses.asdict(config),
-        "network": {"model": config.model, **network_config(net)},
+        "config": yaml.safe_load(to_yaml(config)),
+        "decisive": decisive(config, to_go_on=True),
+        "network": {"model": config.model.model, **network_config(net)},
         "begun_with": begun_with,
         "data": {purpose: _data(sources[purpose], table) for purpose, table in tables.items()},
         "commit": this_commit(),
@@ -101,17 +94,16 @@ def check_same_run(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]
             f"{path}: state of another network: {', '.join(network)}; set the model's options "
             "as they were, or give another --out"
         )
-    told = [
-        {key: value for key, value in record["config"].items() if key not in FREE}
-        for record in (before, now)
-    ]
-    changes = differences(*told)
-    changes += [
-        f"recordings of {source['store']} in {purpose}"
-        for purpose, sources in now["data"].items()
-        for source, old in zip(sources, before["data"][purpose], strict=True)
-        if source["sha256"] != old["sha256"] and not changes
-    ]
+    if "decisive" not in before:
+        raise InputError(
+            f"{path}: state of an older physkit; finish it there, or give another --out"
+        )
+    changes = differences(before["decisive"], now["decisive"])
+    for purpose, stores in now["data"].items():
+        known = {old["sha256"] for old in before["data"][purpose]}
+        changed = [store["store"] for store in stores if store["sha256"] not in known]
+        if changed or len(stores) != len(before["data"][purpose]):
+            changes.append(f"recordings of {' and '.join(changed) or 'a store'} in {purpose}")
     if changes:
         raise InputError(
             f"{path}: this run was begun with other options: {', '.join(changes)}; set them as "
@@ -126,7 +118,7 @@ def weights_writer(
 
     def save(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
         provenance = {"source": "physkit fit", **record, "metrics": plain(dict(about))}
-        card = WeightsCard(config.model, network_config(net), provenance)
+        card = WeightsCard(config.model.model, network_config(net), provenance)
         save_weights(path, {name: value.cpu() for name, value in tensors.items()}, card)
 
     return save

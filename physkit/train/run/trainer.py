@@ -22,37 +22,37 @@ LOGS = ("lightning.pytorch", "lightning.fabric")
 def accelerator(config: FitConfig) -> str:
     """cpu or gpu. Raises InputError where a GPU was asked for and there is none."""
     has_gpu = torch.cuda.is_available()
-    if config.accelerator == "gpu" and not has_gpu:
-        raise InputError("--accelerator gpu: torch sees none here; see physkit doctor")
-    if config.accelerator == "auto":
+    if config.trainer.accelerator == "gpu" and not has_gpu:
+        raise InputError("--trainer.accelerator gpu: torch sees none here; see physkit doctor")
+    if config.trainer.accelerator == "auto":
         return "gpu" if has_gpu else "cpu"
-    return config.accelerator
+    return config.trainer.accelerator
 
 
 def make_trainer(
     config: FitConfig, *, callbacks: Sequence[Callback], loggers: Sequence[Logger]
 ) -> Trainer:
     """A trainer that runs until a callback ends it."""
-    n_processes = config.devices * config.nodes
+    trainer = config.trainer
     where = accelerator(config)
     plugins: list[Any] = [WholeFileIO()]
-    if config.precision == "fp16":
+    if trainer.precision == "fp16":
         # given whole, since by name Lightning takes bf16 instead on a CPU
         plugins.append(MixedPrecision("16-mixed", "cuda" if where == "gpu" else "cpu"))
     return Trainer(
         accelerator=where,
-        devices=config.devices,
-        num_nodes=config.nodes,
-        strategy="ddp" if n_processes > 1 else "auto",
-        precision={"fp32": "32-true", "bf16": "bf16-mixed", "fp16": None}[config.precision],
+        devices=trainer.devices,
+        num_nodes=trainer.nodes,
+        strategy="ddp" if trainer.n_processes > 1 else "auto",
+        precision={"fp32": "32-true", "bf16": "bf16-mixed", "fp16": None}[trainer.precision],
         plugins=plugins,
         max_epochs=-1,
         check_val_every_n_epoch=None,
-        val_check_interval=config.validate_every * config.accumulate,
-        accumulate_grad_batches=config.accumulate,
+        val_check_interval=trainer.validate_every * config.optim.accumulate,
+        accumulate_grad_batches=config.optim.accumulate,
         callbacks=list(callbacks),
         logger=list(loggers),
-        sync_batchnorm=n_processes > 1 and where == "gpu",
+        sync_batchnorm=trainer.n_processes > 1 and where == "gpu",
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
         enable_checkpointing=False,

@@ -1,6 +1,6 @@
-"""Who is in the data sets of a matrix, and what their recordings hold."""
+"""Who is in a store, how they are divided, and what their recordings hold."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -9,20 +9,27 @@ import xxhash
 
 from physkit.core.errors import InputError
 from physkit.core.naming import natural_order
-from physkit.crossdomain.config import DEFAULT_FOLDS, DataSet
 from physkit.data.readers import READERS
-from physkit.data.splits import Fold, Split, load_split, random_split
+from physkit.data.splits import (
+    DEFAULT_FOLDS,
+    RANDOM,
+    Fold,
+    Split,
+    StoreConfig,
+    load_split,
+    random_split,
+)
 from physkit.data.store import Store, StoredRecording, open_store, store_path
 
 
 @dataclass(frozen=True, eq=False)
 class People:
-    """The people of one data set of the matrix."""
+    """The people of one store."""
 
     name: str
-    """The data set, as the matrix calls it."""
-    config: DataSet
-    """Its store and its split."""
+    """The store, as the config calls it."""
+    config: StoreConfig
+    """Its address and its split."""
     store: Store
     """The store, open."""
 
@@ -34,7 +41,7 @@ class People:
     @cached_property
     def split(self) -> Split | None:
         """The shipped split; None where it is a random one."""
-        return None if self.config.split == "random" else load_split(self.config.split)
+        return None if self.config.split == RANDOM else load_split(self.config.split)
 
     @cached_property
     def subjects(self) -> tuple[str, ...]:
@@ -42,19 +49,20 @@ class People:
 
         Raises InputError where there is nobody.
         """
-        present = self._present
+        present = self.present
         if self.split is None:
             return present
         listed = tuple(subject for subject in self.split.subjects if subject in present)
         if not listed:
             raise InputError(
                 f"{self.config.store}: nobody whom split '{self.split.name}' lists is in it, but "
-                f"{_few(present)}; give data set '{self.name}' split: random"
+                f"{_few(present)}; give '{self.name}' split: random"
             )
         return listed
 
     @cached_property
-    def _present(self) -> tuple[str, ...]:
+    def present(self) -> tuple[str, ...]:
+        """Everyone who has a recording in the store. Raises InputError where there is nobody."""
         if not self.store.names:
             raise InputError(f"{self.config.store}: holds no recordings; fill it by physkit prep")
         return tuple(sorted(self._of, key=natural_order))
@@ -104,8 +112,8 @@ class People:
             if not groups[group]:
                 raise InputError(
                     f"{self.config.store}: of split '{self.config.split}', fold {number}, nobody "
-                    f"of {group} is in it; complete the store, or give data set '{self.name}' "
-                    "split: random"
+                    f"of {group} is in it; complete the store, or give '{self.name}' split: "
+                    "random"
                 )
         return Fold(**groups)
 
@@ -114,7 +122,7 @@ class People:
         """Whom the split lists and the store lacks, and the reverse."""
         if self.split is None:
             return ()
-        missing, unlisted = self.split.missing(self._present), self.split.unlisted(self._present)
+        missing, unlisted = self.split.missing(self.present), self.split.unlisted(self.present)
         return tuple(
             f"{self.name}: {len(who)} people {what}: {_few(who)}"
             for who, what in (
@@ -168,25 +176,34 @@ def _sorted(value: Any) -> Any:
     return value
 
 
-def find_people(data: dict[str, DataSet]) -> dict[str, People]:
-    """The people of every data set.
+def find_people(stores: Mapping[str, StoreConfig]) -> dict[str, People]:
+    """The people of every store.
 
     Raises InputError, naming the command that makes it, for a store that is not there.
     """
-    return {name: People(name, config, _open(name, config)) for name, config in data.items()}
+    return {name: People(name, config, _open(name, config)) for name, config in stores.items()}
 
 
-def _open(name: str, config: DataSet) -> Store:
+def _open(name: str, config: StoreConfig) -> Store:
     try:
         return open_store(config.store)
     except InputError as error:
         if store_path(config.store).exists():
-            raise InputError(f"data set '{name}': {error}") from error
-        likely = [known for known in (config.split, name) if known in READERS]
+            raise InputError(f"stores: {name}: {error}") from error
         raise InputError(
-            f"data set '{name}': {config.store}: no store there; make it by "
-            f"physkit prep --dataset {(*likely, 'NAME')[0]} --raw DIR --out {config.store}"
+            f"stores: {name}: {config.store}: no store there; make it by physkit prep --dataset "
+            f"{_likely_dataset(name, config)} --raw DIR --out {config.store}"
         ) from error
+
+
+def _likely_dataset(name: str, config: StoreConfig) -> str:
+    """The data set that the split, the name or the address of a store speaks of."""
+    for spoken in (config.split, name, store_path(config.store).name):
+        plain = spoken.lower().replace("_", "-")
+        found = [dataset for dataset in READERS if dataset in plain]
+        if found:
+            return max(found, key=len)
+    return "NAME"
 
 
 def _few(names: Collection[str]) -> str:

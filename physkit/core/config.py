@@ -1,0 +1,337 @@
+"""From YAML files and flags to a frozen dataclass, and back to YAML. jsonargparse does the reading.
+
+A file may hold less than any YAML: no tags, anchors or aliases, no key twice, no number of more
+digits than a machine has, and nothing nested deeper than a config ever is. The only classes that a
+file can name are those of a registry (see `CLASSES`), so that reading one never imports anything.
+"""
+
+import dataclasses
+import difflib
+import re
+import typing
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import UnionType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from physkit.core.errors import InputError, PhyskitError
+from physkit.core.registry import Registry, names_of, unknown_name
+
+if TYPE_CHECKING:
+    from jsonargparse import ArgumentParser
+
+T = TypeVar("T")
+
+MODE = "physkit"
+"""Name under which jsonargparse knows our reading of YAML."""
+MOST_DEPTH = 30
+MOST_BYTES = 1 << 20
+LARGEST = 2**63 - 1
+CLASSES: dict[type, Registry] = {}
+"""Base class of a block that is a choice of class, and the registry of its subclasses."""
+EFFECT = "effect"
+"""Key of a field's metadata: what changing it does to the weights that a training makes."""
+NO_EFFECT: Mapping[str, str] = {EFFECT: "none"}
+"""Metadata of a field, or of a block, that never decides what weights come out."""
+END: Mapping[str, str] = {EFFECT: "end"}
+"""Metadata of a field that decides when a run ends: a run may go on with another value."""
+
+
+def choice_of_class(base: type[T], registry: Registry) -> type[T]:
+    """Makes a block of type `base` a choice among the classes in `registry`."""
+    CLASSES[base] = registry
+    return base
+
+
+READING = (ValueError, TypeError, LookupError, OverflowError, OSError)
+"""What reading a value that is none can raise."""
+_PLACE = re.compile(r"\{registry ([a-z -]+)\}")
+"""Where the docstring of a field wants the names in a registry."""
+
+
+class RefusedError(ValueError):
+    """A text that is not a config."""
+
+
+def parse_words(
+    config_class: type[T],
+    words: Sequence[str],
+    *,
+    command: str,
+    summary: str = "",
+    positional: bool = False,
+    moved: Mapping[str, str] | None = None,
+) -> tuple[T, dict[str, Any]]:
+    """The config that the words of a command line describe, and the flags beside it (`json`).
+
+    command: as it is typed, for messages. positional: required fields are given by their place.
+    moved: old key to new, of configs that an earlier version wrote.
+    Raises PhyskitError, in one line with file, key and fix, for anything that is no such config.
+    """
+    from jsonargparse import ArgumentError
+
+    parser = make_parser(
+        config_class, command=command, summary=summary, positional=positional, moved=moved
+    )
+    try:
+        parsed = parser.parse_args(list(words))
+        _check_numbers(parsed.as_dict())
+        values = parser.instantiate(parsed).as_dict()
+        flags = {name: values.pop(name, None) for name in ("config", "json", "plugins")}
+        return config_class(**values), flags
+    except PhyskitError:
+        raise
+    except RecursionError as error:
+        raise PhyskitError(f"{command}: a value is nested too deeply; simplify it") from error
+    except (ArgumentError, *READING) as error:
+        told = _told(error, config_class)
+        raise PhyskitError(f"{command}: {told} (physkit {command} --help)") from error
+
+
+def read_config(config_class: type[T], path: str | Path, *words: str) -> T:
+    """The config in a YAML file, changed by flags as a command line has them.
+
+    Raises PhyskitError as `parse_words` does.
+    """
+    return parse_words(config_class, ["--config", str(path), *words], command=str(path))[0]
+
+
+def from_options(config_class: type[T], **options: Any) -> T:
+    """The config with these fields; a block may be given as a mapping, a path as a Path.
+
+    Raises InputError for a field that there is not.
+    """
+    known = {field.name for field in dataclasses.fields(config_class)}  # type: ignore[arg-type]
+    for name in options:
+        if name not in known:
+            raise unknown_name("option", name, known)
+    hints = typing.get_type_hints(config_class)
+    return config_class(**{name: _built(hints[name], value) for name, value in options.items()})
+
+
+def _built(hint: Any, value: Any) -> Any:
+    """A value of the command line's kind, out of what Python code may give for it."""
+    if isinstance(value, Mapping):
+        blocks = _blocks(hint)
+        if len(blocks) == 1:
+            return from_options(blocks[0], **value)
+        inner = typing.get_args(hint)
+        if typing.get_origin(hint) is dict and _blocks(inner[1]):
+            return {key: _built(inner[1], item) for key, item in value.items()}
+    return str(value) if isinstance(value, Path) else value
+
+
+def to_yaml(config: Any) -> str:
+    """A config as YAML that `read_config` reads as an equal one."""
+    import yaml
+
+    text: str = yaml.safe_dump(_tree(config), sort_keys=False, allow_unicode=True, width=100)
+    return text
+
+
+def _tree(value: Any) -> Any:
+    """Plain values for YAML."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {f.name: _tree(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        if any(base in CLASSES for base in type(value).__mro__):
+            return {"class_path": type(value).__qualname__, "init_args": fields}
+        return fields
+    if isinstance(value, Mapping):
+        return {key: _tree(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_tree(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def decisive(config: Any, *, to_go_on: bool = False) -> dict[str, Any]:
+    """What of a config decides the weights that a training makes, as plain values.
+
+    to_go_on: without what a run may be given anew when it goes on, such as when it ends.
+    """
+    kept = {}
+    for field in dataclasses.fields(config):
+        effect = field.metadata.get(EFFECT)
+        if effect == "none" or (to_go_on and effect == "end"):
+            continue
+        value = getattr(config, field.name)
+        is_block = dataclasses.is_dataclass(value)
+        kept[field.name] = decisive(value, to_go_on=to_go_on) if is_block else _tree(value)
+    if isinstance(config, tuple(CLASSES)):
+        kept["class_path"] = type(config).__qualname__
+    return kept
+
+
+def option_names(config_class: type, before: str = "") -> Iterator[str]:
+    """Every key of a config, dotted; those of all classes where a block is a choice of class."""
+    hints = typing.get_type_hints(config_class)
+    for field in dataclasses.fields(config_class):
+        name = f"{before}{field.name}"
+        yield name
+        for block in _blocks(hints[field.name]):
+            yield from option_names(block, f"{name}.")
+
+
+def _blocks(hint: Any) -> list[type]:
+    """Dataclasses that a field may hold."""
+    if typing.get_origin(hint) in (typing.Union, UnionType):
+        return [block for part in typing.get_args(hint) for block in _blocks(part)]
+    if hint in CLASSES:
+        return [CLASSES[hint][name] for name in CLASSES[hint]]
+    return [hint] if dataclasses.is_dataclass(hint) and isinstance(hint, type) else []
+
+
+def make_parser(
+    config_class: type,
+    *,
+    command: str,
+    summary: str = "",
+    positional: bool = False,
+    moved: Mapping[str, str] | None = None,
+) -> "ArgumentParser":
+    """The parser of a command whose options are the fields of a config."""
+    from jsonargparse import ArgumentParser, set_loader, set_parsing_settings
+
+    set_loader(MODE, _load, exceptions=(RefusedError,))
+    classes = [cls for registry in CLASSES.values() for cls in map(registry.__getitem__, registry)]
+    set_parsing_settings(
+        docstring_parse_attribute_docstrings=True,
+        instantiate_subclass_spec_in_any=False,
+        subclasses_enabled=list(CLASSES),
+        import_path_allowlist=[f"{cls.__module__}.{cls.__qualname__}" for cls in classes],
+    )
+    parser = ArgumentParser(
+        prog=f"physkit {command}",
+        description=summary,
+        exit_on_error=False,
+        allow_abbrev=True,  # --window for --window_s
+        parser_mode=MODE,
+    )
+    parser.add_argument(
+        "--config",
+        action=_config_action(moved or {}),
+        help="Options as a YAML file; later ones win.",
+    )
+    parser.add_argument("--json", action="store_true", help="Print one JSON object.")
+    parser.add_class_arguments(config_class, as_positional=positional, sub_configs=True)
+    for action in parser._actions:
+        if isinstance(action.help, str):
+            action.help = _PLACE.sub(_names, action.help)
+        if getattr(action, "_typehint", None) is bool and action.option_strings:
+            action.nargs, action.const = "?", True  # --flag is --flag true
+    return parser
+
+
+def _config_action(moved: Mapping[str, str]) -> type:
+    from jsonargparse import ActionConfigFile  # type: ignore[attr-defined]
+
+    class ConfigFile(ActionConfigFile):
+        """`--config FILE`, whose errors begin with the file's name."""
+
+        @staticmethod
+        def apply_config(parser: Any, cfg: Any, dest: str, value: Any) -> None:
+            if not Path(value).is_file():
+                raise InputError(f"{value}: no such file; check --config")
+            try:
+                _check_version(_load(Path(value).read_text("utf-8")), moved)
+                ActionConfigFile.apply_config(parser, cfg, dest, value)
+            except (*READING, PhyskitError) as error:
+                raise ValueError(f"{value}: {error}") from error
+
+    return ConfigFile
+
+
+def _check_version(tree: Any, moved: Mapping[str, str]) -> None:
+    """Raises InputError for a config that an earlier version wrote, with where its keys are now."""
+    old = [key for key in tree if key in moved] if isinstance(tree, Mapping) else []
+    if old:
+        now = ", ".join(f"'{key}' is now {moved[key]}" for key in old)
+        raise InputError(f"of an older version: {now}")
+
+
+def _load(text: str) -> Any:
+    """A YAML text as plain values. Raises `RefusedError` for a text that no config is."""
+    import yaml
+    from jsonargparse import get_loader
+
+    if len(text) > MOST_BYTES:
+        raise RefusedError(f"{len(text)} characters; a config has at most {MOST_BYTES}")
+    try:
+        _check_events(text)
+        _check_keys(yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
+        value = get_loader("yaml")(text)
+    except yaml.YAMLError as error:
+        raise RefusedError(f"not YAML ({error})") from error
+    except ValueError as error:  # a number of more digits than Python reads
+        raise error if isinstance(error, RefusedError) else RefusedError(str(error)) from error
+    _check_numbers(value)
+    return value
+
+
+def _check_events(text: str) -> None:
+    """Raises `RefusedError` before anything is built of a text that could grow when it is."""
+    import yaml
+
+    depth = 0
+    for event in yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+        line = event.start_mark.line + 1 if event.start_mark else 0
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+            raise RefusedError(f"line {line}: no anchors and aliases are read; write it out")
+        tag = getattr(event, "tag", None)
+        if tag not in (None, "!"):
+            raise RefusedError(f"line {line}: the tag {tag} is not read; leave it out")
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > MOST_DEPTH:
+            raise RefusedError(f"line {line}: nested more than {MOST_DEPTH} deep")
+
+
+def _check_keys(node: Any) -> None:
+    """Raises `RefusedError` for a key that a mapping has twice: one of both would be lost."""
+    import yaml
+
+    if isinstance(node, yaml.MappingNode):
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        for key, value in node.value:
+            if keys.count(key.value) > 1:
+                line = key.start_mark.line + 1
+                raise RefusedError(f"line {line}: '{key.value}' is given twice; remove one")
+            _check_keys(value)
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            _check_keys(item)
+
+
+def _check_numbers(value: Any, key: str = "") -> None:
+    """Raises InputError for a whole number that no machine holds, and for a NUL in a text."""
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            _check_numbers(item, f"{key}.{name}" if key else str(name))
+    elif isinstance(value, list | tuple):
+        for item in value:
+            _check_numbers(item, key)
+    elif isinstance(value, int) and abs(value) > LARGEST:
+        raise InputError(f"{key or 'a number'}: has too many digits; give less than {LARGEST:.0e}")
+    elif isinstance(value, str) and "\0" in value:
+        raise InputError(f"{key or 'a text'}: holds a NUL byte; remove it")
+
+
+def _told(error: Exception, config_class: type) -> str:
+    """jsonargparse's message in one line, with the nearest key where one is unknown."""
+    told = " ".join(str(error).split())
+    unknown = re.search(r"unrecognized arguments: --([\w.]+)", told)
+    unknown = unknown or re.search(r"[Oo]ption '([\w.]+)' is not accepted", told)
+    unknown = unknown or re.search(r"Key '([\w.]+)' is not expected", told)
+    if unknown is None:
+        return told
+    key = unknown[1]
+    known = list(option_names(config_class))
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    if not near:
+        last = {name.rpartition(".")[2]: name for name in known}
+        near = [last[n] for n in difflib.get_close_matches(key.rpartition(".")[2], last, n=1)]
+    return f"{told}; did you mean '{near[0]}'?" if near else told
+
+
+def _names(place: re.Match[str]) -> str:
+    """The names in the registry that a help text wants."""
+    return ", ".join(names_of(place[1]))
