@@ -16,7 +16,7 @@ from physkit.crossdomain.cells import (
 )
 from physkit.crossdomain.config import CrossdomainConfig
 from physkit.crossdomain.people import People
-from physkit.crossdomain.plan import Cell, Plan, Training
+from physkit.crossdomain.plan import Cell, MatrixPlan, Training
 from physkit.crossdomain.result import CrossdomainResult, Failure, TestedData
 from physkit.crossdomain.trainings import Trained, config_of, train
 from physkit.train.run.config import FitConfig
@@ -29,7 +29,7 @@ class Work:
         self,
         config: CrossdomainConfig,
         data: Mapping[str, People],
-        plan: Plan,
+        plan: MatrixPlan,
         *,
         progress: bool,
     ) -> None:

@@ -19,7 +19,7 @@ from physkit.prepare.work import Task, identity
 
 
 @dataclass(frozen=True)
-class Plan:
+class PreparePlan:
     """What is to be done and what is not."""
 
     tasks: tuple[Task, ...]
@@ -38,7 +38,7 @@ def make_plan(
     settings: Mapping[str, Any],
     origin: UPath | None,
     verify: bool,
-) -> Plan:
+) -> PreparePlan:
     """Compares the raw tree with the store.
 
     origin: where the files are to be fetched from; None where they lie here.
@@ -69,7 +69,7 @@ def make_plan(
                 up_to_date.append(name)
                 continue
         tasks.append(task)
-    return Plan(tuple(tasks), tuple(up_to_date), reasons)
+    return PreparePlan(tuple(tasks), tuple(up_to_date), reasons)
 
 
 def _listing(recording: Recording) -> Listing | None:

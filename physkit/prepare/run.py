@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from physkit.data.recording import Recording
     from physkit.prepare.engines.base import Crew
-    from physkit.prepare.plan import Plan
+    from physkit.prepare.plan import PreparePlan
     from physkit.prepare.result import PrepareResult
     from physkit.prepare.work import Outcome
 
@@ -178,7 +178,7 @@ def crew_of(config: PrepareConfig, n_tasks: int) -> "tuple[Crew, tuple[str, ...]
 
 def _result(
     config: PrepareConfig,
-    plan: "Plan",
+    plan: "PreparePlan",
     outcomes: "list[Outcome]",
     *,
     not_in_raw: tuple[str, ...],
