@@ -95,7 +95,7 @@ def _unlikeliness(
 
 
 @dataclass(frozen=True)
-class Copies:
+class DuplicatePair:
     """Two recordings that are made of the same."""
 
     first: str
@@ -111,7 +111,7 @@ class Copies:
         return Finding("duplicate", "warning", self.message, {}, self.second)
 
 
-def check_labels(audited: Sequence[Audited], copies: Sequence[Copies]) -> list[Finding]:
+def check_labels(audited: Sequence[Audited], copies: Sequence[DuplicatePair]) -> list[Finding]:
     """Labels that two recordings share. copies: those that are known to share files."""
     known = {(pair.first, pair.second) for pair in copies}
     findings = []
@@ -123,28 +123,28 @@ def check_labels(audited: Sequence[Audited], copies: Sequence[Copies]) -> list[F
     return findings
 
 
-def find_same_contents(audited: Sequence[Audited]) -> list[Copies]:
+def find_same_contents(audited: Sequence[Audited]) -> list[DuplicatePair]:
     """Prepared recordings that were made of the same raw files."""
     return [
-        Copies(first, second, f"made of the same files as {first}")
+        DuplicatePair(first, second, f"made of the same files as {first}")
         for names in _alike((a.summary.recording, a.contents_digest) for a in audited)
         for first, second in pairwise(names)
     ]
 
 
-def find_same_files(recordings: Sequence[Recording]) -> list[Copies]:
+def find_same_files(recordings: Sequence[Recording]) -> list[DuplicatePair]:
     """Recordings with a file, or a folder of them, that is byte for byte another one's."""
     entries = [_entry(recording, file) for recording in recordings for file in recording.files]
     readable = [entry for entry in entries if entry and entry.n_bytes >= MIN_FILE_BYTES]
     shared: dict[tuple[str, str], list[str]] = defaultdict(list)
-    # what differs in size is read by nobody, what differs at a glance not to its end
+    # what differs in size is read by nobody, what differs in a sample not to its end
     for same_size in _groups(readable, lambda entry: entry.sizes):
         for alike in _groups(same_size, lambda entry: entry.digest(whole=False)):
             for equal in _groups(alike, lambda entry: entry.digest(whole=True)):
                 for first, second in pairwise(equal):
                     shared[first.recording, second.recording].append(second.file)
     return [
-        Copies(first, second, f"{' and '.join(files)}: byte for byte what {first} has")
+        DuplicatePair(first, second, f"{' and '.join(files)}: byte for byte what {first} has")
         for (first, second), files in shared.items()
         if first != second
     ]

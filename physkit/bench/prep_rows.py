@@ -12,9 +12,9 @@ from physkit.data.readers import READERS
 from physkit.data.store_writer import create_store
 from physkit.data.windows.config import RandomWindowsConfig, WindowSource
 from physkit.data.windows.sampling import RandomWindows
-from physkit.prepare.settings import Method, describe
+from physkit.prepare.settings import CropSettings, stored_settings
 from physkit.prepare.source import list_files
-from physkit.prepare.work import Outcome, Task, work
+from physkit.prepare.work import Outcome, PrepareTask, work
 
 SIZE_PX = 36
 LOOP_DETECT_EVERY = 30
@@ -47,11 +47,11 @@ def opencv_loop(video: Path) -> Lap:
 def prepared(root: Path, dataset: str, out: Path) -> Lap:
     """All that `physkit prep` does for the one recording under a root, from file to new store."""
     (recording,) = READERS[dataset]().find(root).recordings
-    method = Method("haar", None, SIZE_PX)
+    crop = CropSettings("haar", None, SIZE_PX)
     shutil.rmtree(out, ignore_errors=True)
     create_store(out, dataset=dataset)
     n_bytes = list_files(recording).n_bytes
-    task = Task(recording, n_bytes, out, method, describe(method))
+    task = PrepareTask(recording, n_bytes, out, crop, stored_settings(crop))
     watch = Watch()
     *_, outcome = work(task)
     assert isinstance(outcome, Outcome)

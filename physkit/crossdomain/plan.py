@@ -115,7 +115,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Plan:
+class MatrixPlan:
     """All that a matrix takes."""
 
     rows: tuple[str, ...]
@@ -132,7 +132,7 @@ class Plan:
         return tuple(dict.fromkeys(training for training in needed if training is not None))
 
 
-def make_plan(config: CrossdomainConfig, data: Mapping[str, People]) -> Plan:
+def make_plan(config: CrossdomainConfig, data: Mapping[str, People]) -> MatrixPlan:
     """The trainings and cells of a matrix.
 
     A row is trained on everyone of its data sets (or on fold 0, see `across`) and tested on
@@ -143,7 +143,7 @@ def make_plan(config: CrossdomainConfig, data: Mapping[str, People]) -> Plan:
     cells = [_cell(row, column, config, data) for row in config.train for column in config.tested]
     for model in config.models:
         cells += [Cell(model, name, (Reading(_everyone(data[name])),)) for name in config.tested]
-    return Plan((*config.train, *config.models), config.tested, tuple(cells))
+    return MatrixPlan((*config.train, *config.models), config.tested, tuple(cells))
 
 
 def _cell(row: str, column: str, config: CrossdomainConfig, data: Mapping[str, People]) -> Cell:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from physkit.crossdomain.cells import Figures
-    from physkit.crossdomain.plan import Cell, Plan
+    from physkit.crossdomain.plan import Cell, MatrixPlan
     from physkit.crossdomain.trainings import Trained
 
 
@@ -49,7 +49,7 @@ class TestedData:
 class CrossdomainResult:
     """The matrix."""
 
-    plan: "Plan"
+    plan: "MatrixPlan"
     """What it takes."""
     data: tuple[TestedData, ...]
     """The data sets."""

@@ -16,7 +16,7 @@ from physkit.crossdomain.cells import (
     make_cell,
 )
 from physkit.crossdomain.config import CrossdomainConfig
-from physkit.crossdomain.plan import Cell, Plan, Training
+from physkit.crossdomain.plan import Cell, MatrixPlan, Training
 from physkit.crossdomain.result import CrossdomainResult, Failure, TestedData
 from physkit.crossdomain.trainings import Trained, config_of, train
 from physkit.data.people import People
@@ -30,7 +30,7 @@ class Work:
         self,
         config: CrossdomainConfig,
         data: Mapping[str, People],
-        plan: Plan,
+        plan: MatrixPlan,
         *,
         progress: bool,
     ) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from physkit.evaluate.metrics import Estimate, Figures, Metrics
-from physkit.evaluate.windows import Window
+from physkit.evaluate.windows import WindowRow
 
 N_RESAMPLES = 2000
 """Resamples: the ends of a 95 % interval then rest on 50 each."""
@@ -16,7 +16,7 @@ N_RESAMPLES = 2000
 def with_intervals(
     metrics: Metrics,
     table: Figures,
-    windows: Sequence[Window],
+    windows: Sequence[WindowRow],
     *,
     seed: int,
     n_resamples: int = N_RESAMPLES,

@@ -10,7 +10,7 @@ import numpy as np
 from physkit.evaluate.gating import gating
 from physkit.evaluate.metrics import figures
 from physkit.evaluate.predictions import Condition
-from physkit.evaluate.windows import Window
+from physkit.evaluate.windows import WindowRow
 
 MAX_GROUPS = 20
 """A column with more distinct values (a lux reading, say) is no grouping."""
@@ -73,7 +73,7 @@ class AnsiVerdict:
     """Groups over the target without gating, or without any heart rate."""
 
 
-def breakdowns(windows: Sequence[Window], *, min_quality: float) -> tuple[Breakdown, ...]:
+def breakdowns(windows: Sequence[WindowRow], *, min_quality: float) -> tuple[Breakdown, ...]:
     """Errors by each condition with 2 to `MAX_GROUPS` values that groups people."""
     names = sorted({name for w in windows for name in w.conditions})
     found = []
@@ -105,7 +105,7 @@ def ansi_verdicts(found: Sequence[Breakdown]) -> tuple[AnsiVerdict, ...]:
     )
 
 
-def _is_reading(windows: Sequence[Window], name: str) -> bool:
+def _is_reading(windows: Sequence[WindowRow], name: str) -> bool:
     """Whether a condition measures each person: fractions, none of which two people share."""
     people: dict[Condition, set[str]] = defaultdict(set)
     for window in windows:
@@ -127,7 +127,7 @@ def _order(value: Condition) -> tuple[int, float, str]:
 
 
 def _breakdown(
-    windows: Sequence[Window], name: str, values: Sequence[Condition], min_quality: float
+    windows: Sequence[WindowRow], name: str, values: Sequence[Condition], min_quality: float
 ) -> Breakdown:
     groups = tuple(
         _group(value, [w for w in windows if w.conditions.get(name) == value], min_quality)
@@ -141,7 +141,7 @@ def _breakdown(
     return Breakdown(name, groups, best.group, worst.group, worst.mae_bpm - best.mae_bpm)
 
 
-def _group(value: Condition, windows: Sequence[Window], min_quality: float) -> Group:
+def _group(value: Condition, windows: Sequence[WindowRow], min_quality: float) -> Group:
     table = figures(windows)
     gated = gating(table, min_quality=min_quality)
     squares, ratios = table.error_bpm**2, table.snr_db[np.isfinite(table.snr_db)]

@@ -8,7 +8,7 @@ from jaxtyping import Float
 
 from physkit.evaluate.predictions import PredictedRecording
 from physkit.evaluate.protocols import Protocol
-from physkit.evaluate.windows import Window, detrended, waveforms
+from physkit.evaluate.windows import WindowRow, detrended, waveforms
 from physkit.signal.filters import bandpass
 
 
@@ -31,7 +31,7 @@ class Example:
 
 
 def examples(
-    recordings: Sequence[PredictedRecording], windows: Sequence[Window], protocol: Protocol
+    recordings: Sequence[PredictedRecording], windows: Sequence[WindowRow], protocol: Protocol
 ) -> tuple[Example, ...]:
     """Up to three recordings, ordered by error; those without any heart rate are passed over."""
     errors: dict[tuple[str, str], list[float]] = {}

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from physkit.evaluate.protocols import Protocol
-from physkit.evaluate.windows import Window
+from physkit.evaluate.windows import WindowRow
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Figures:
         return np.asarray(np.abs(self.error_bpm) / self.label_bpm[self.has_rate] * 100)
 
 
-def figures(windows: Sequence[Window]) -> Figures:
+def figures(windows: Sequence[WindowRow]) -> Figures:
     """The columns of a window table."""
     rows = [
         (w.heart_rate_bpm, w.label_heart_rate_bpm, w.snr_db, w.macc, w.quality) for w in windows

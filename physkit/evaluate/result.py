@@ -11,7 +11,7 @@ from physkit.evaluate.examples import Example
 from physkit.evaluate.gating import CoveragePoint, Gating
 from physkit.evaluate.metrics import BlandAltman, Metrics
 from physkit.evaluate.variability import HrvErrors
-from physkit.evaluate.windows import Window
+from physkit.evaluate.windows import WindowRow
 
 METRIC_LABELS = {
     "mae_bpm": ("MAE", "bpm"),
@@ -61,7 +61,7 @@ class Score:
     """Verdict for each skin-tone column; empty where there is none."""
     hrv: HrvErrors | None
     """Errors of heart-rate variability, where recordings support it."""
-    windows: tuple[Window, ...]
+    windows: tuple[WindowRow, ...]
     """The window table."""
     examples: tuple[Example, ...]
     """Best, median and worst recording, for the report."""

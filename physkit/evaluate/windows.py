@@ -18,7 +18,7 @@ from physkit.signal.resample import resample
 
 
 @dataclass(frozen=True)
-class Window:
+class WindowRow:
     """A row of the window table; NaN where a figure has no value."""
 
     recording: str
@@ -54,7 +54,7 @@ def cut_windows(
     *,
     window_s: float | None,
     hr: HeartRateMethod,
-) -> list[Window]:
+) -> list[WindowRow]:
     """The windows of one recording under a protocol; `window_s` None takes it whole.
 
     A last window under `MIN_SAMPLES` is left out: rPPG-Toolbox skips it too, or fails at nine.
@@ -69,7 +69,7 @@ def cut_windows(
     for (start, stop), quality in zip(bounds, qualities, strict=True):
         figures = _figures(prediction[start:stop], label[start:stop], recording, protocol, hr)
         windows.append(
-            Window(
+            WindowRow(
                 recording.recording,
                 recording.subject,
                 start / recording.fps,

@@ -5,7 +5,7 @@ from jaxtyping import Float32
 
 from physkit.media.picture import Picture
 
-GLANCE_PX = 32
+GRID_PX = 32
 """Frames are compared by about this many pixels along each side: a cut changes them all."""
 
 
@@ -18,16 +18,16 @@ class CutFinder:
 
     def __init__(self, level: float) -> None:
         self._level = level
-        self._last_glance: Float32[np.ndarray, "rows columns"] | None = None
+        self._last_grid: Float32[np.ndarray, "rows columns"] | None = None
         self._last_change = 0.0
 
     def is_cut(self, picture: Picture) -> bool:
         """Whether it begins another scene than the picture before; a change of size does."""
-        glance = picture.glance(GLANCE_PX)
-        last, self._last_glance = self._last_glance, glance
-        if last is None or last.shape != glance.shape:
+        grid = picture.brightness_grid(GRID_PX)
+        last, self._last_grid = self._last_grid, grid
+        if last is None or last.shape != grid.shape:
             self._last_change = 0.0
             return last is not None
-        change = float(np.abs(glance - last).mean())
+        change = float(np.abs(grid - last).mean())
         last_change, self._last_change = self._last_change, change
         return change > self._level and last_change < change / 2

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from physkit.core.units import MAX_GAP_S
 from physkit.face.box import Box, shift
 from physkit.face.cuts import CutFinder
+from physkit.face.dead_band import DeadBand
 from physkit.face.detect.base import Detection, FaceDetector
-from physkit.face.leash import Leash
 from physkit.face.search import GATE, FaceSearch
 from physkit.face.track import CUT_LEVEL, MIN_VISIBLE, TrackedFrame, visible_face
 from physkit.media.frames import Frame
@@ -19,8 +19,8 @@ class FollowerConfig:
 
     detect_every_s: float = 0.2
     """Longest time in seconds between detections, and how late a face that left is missed."""
-    leash: Leash = field(default_factory=Leash)
-    """How far a detection may lie off before the box follows."""
+    dead_band: DeadBand = field(default_factory=DeadBand)
+    """How far a detection may lie from the box before the box moves."""
     cut_level: float = CUT_LEVEL
     """Sudden mean change from one frame to the next, in grey levels of 255, that is a cut."""
     min_visible: float = MIN_VISIBLE
@@ -28,8 +28,8 @@ class FollowerConfig:
 
 
 @dataclass(frozen=True)
-class _Glide:
-    """The way of the held box from one look to the next."""
+class _BoxMove:
+    """The movement of the held box from one detection to the next."""
 
     start: Box
     goal: Box
@@ -41,11 +41,11 @@ class _Glide:
 
 
 class FaceFollower:
-    """What `FaceTracker` does where no frame may be held back until a later one was looked at.
+    """What `FaceTracker` does where no frame may wait for a later one.
 
-    Between two looks a face is taken to be where the first one showed it, and the box glides to
-    what a look found until the next one, since a jump would look like a pulse. A face that a look
-    misses, and that is back in its place within MAX_GAP_S, is the same face.
+    Between two detections the face is taken to be where the first one showed it. The box moves
+    evenly to that place until the next detection, since a jump would look like a pulse. A face
+    that one detection misses, and that is back in its place within MAX_GAP_S, is the same face.
 
     One follower follows one picture stream; make another for the next.
     """
@@ -56,8 +56,8 @@ class FaceFollower:
         self._search = FaceSearch(detector)
         self._cuts = CutFinder(self.config.cut_level)
         self._face: Detection | None = None
-        self._glide: _Glide | None = None
-        self._looked_s = -math.inf
+        self._move: _BoxMove | None = None
+        self._searched_s = -math.inf
         self._seen_s = -math.inf
         self._segment = -1
 
@@ -65,30 +65,30 @@ class FaceFollower:
         """The frame and the face in it. Frames come in order of time; some may be left out."""
         now_s = frame.timestamp_s
         if self._cuts.is_cut(frame.picture):
-            self._face = self._glide = None
-            self._looked_s = -math.inf
-        if now_s - self._looked_s >= self.config.detect_every_s:
-            self._look(frame)
+            self._face = self._move = None
+            self._searched_s = -math.inf
+        if now_s - self._searched_s >= self.config.detect_every_s:
+            self._search_in(frame)
         visible = None
-        if self._face is not None and self._glide is not None:
-            box = self._glide.at(now_s)
+        if self._face is not None and self._move is not None:
+            box = self._move.at(now_s)
             visible = visible_face(frame, box, self._face_box, self.config.min_visible)
         if self._face is None or visible is None:
             return TrackedFrame(frame, None, 0.0, None)
         return TrackedFrame(frame, visible, self._face.confidence, self._segment)
 
-    def _look(self, frame: Frame) -> None:
-        now_s = self._looked_s = frame.timestamp_s
+    def _search_in(self, frame: Frame) -> None:
+        now_s = self._searched_s = frame.timestamp_s
         self._face = self._search.find(frame, self._face.box if self._face else None)
         if self._face is None:
             return
         seen, held = self._face.box, None
-        if self._glide is not None and now_s - self._seen_s <= MAX_GAP_S:
-            held = self._glide.at(now_s)
+        if self._move is not None and now_s - self._seen_s <= MAX_GAP_S:
+            held = self._move.at(now_s)
         if held is None or shift(held, seen) > GATE:
             self._segment += 1
             held, goal = seen, seen
         else:
-            goal = self.config.leash.pull(held, seen)
-        self._glide = _Glide(held, goal, now_s, self.config.detect_every_s)
+            goal = self.config.dead_band.moved(held, seen)
+        self._move = _BoxMove(held, goal, now_s, self.config.detect_every_s)
         self._seen_s = now_s

@@ -122,7 +122,7 @@ class SubsampledPicture(Picture):
         )
         return rgb[top - first_row : bottom - first_row, left - first_column : right - first_column]
 
-    def glance(self, n: int) -> Float32[np.ndarray, "rows columns"]:
+    def brightness_grid(self, n: int) -> Float32[np.ndarray, "rows columns"]:
         """Luma, stretched to full range but not clipped."""
         luma = sparse(plane_of(self._picture, 0), n).astype(np.float32)
         is_full = (
@@ -146,9 +146,9 @@ class WholePicture(Picture):
         """A view of the whole."""
         return self._pixels().part(top, bottom, left, right)
 
-    def glance(self, n: int) -> Float32[np.ndarray, "rows columns"]:
+    def brightness_grid(self, n: int) -> Float32[np.ndarray, "rows columns"]:
         """Green pixels."""
-        return self._pixels().glance(n)
+        return self._pixels().brightness_grid(n)
 
     def _pixels(self) -> PixelPicture:
         if self._converted is None:

@@ -30,7 +30,7 @@ class Picture(ABC):
         as those of the whole; all within the picture, and at least one of each."""
 
     @abstractmethod
-    def glance(self, n: int) -> Float32[np.ndarray, "rows columns"]:
+    def brightness_grid(self, n: int) -> Float32[np.ndarray, "rows columns"]:
         """Brightness (green, or luma) of a grid of about n x n single pixels, 0 to 255."""
 
     def shrunk(
@@ -61,7 +61,7 @@ class PixelPicture(Picture):
         pixels = self._pixels[top:bottom, left:right]
         return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB) if self._is_bgr else pixels
 
-    def glance(self, n: int) -> Float32[np.ndarray, "rows columns"]:
+    def brightness_grid(self, n: int) -> Float32[np.ndarray, "rows columns"]:
         """Green pixels."""
         return sparse(self._pixels[..., GREEN], n).astype(np.float32)
 
@@ -96,9 +96,9 @@ class TurnedPicture(Picture):
             top, bottom, left, right = left, right, top, bottom
         return orient(self._stored.part(top, bottom, left, right), self._orientation)
 
-    def glance(self, n: int) -> Float32[np.ndarray, "rows columns"]:
+    def brightness_grid(self, n: int) -> Float32[np.ndarray, "rows columns"]:
         """As it is stored."""
-        return self._stored.glance(n)
+        return self._stored.brightness_grid(n)
 
 
 def sparse(plane: UInt8[np.ndarray, "h w"], n: int) -> UInt8[np.ndarray, "rows columns"]:

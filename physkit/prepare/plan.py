@@ -13,16 +13,16 @@ from physkit.core.differences import differences
 from physkit.core.errors import InputError, PhyskitError
 from physkit.data.recording import Recording
 from physkit.data.store import GROUP_FILE, Store
-from physkit.prepare.settings import Method
-from physkit.prepare.source import Listing, describe, list_files
-from physkit.prepare.work import Task, identity
+from physkit.prepare.settings import CropSettings
+from physkit.prepare.source import Listing, list_files, stored_listing
+from physkit.prepare.work import PrepareTask, identity
 
 
 @dataclass(frozen=True)
-class Plan:
+class PreparePlan:
     """What is to be done and what is not."""
 
-    tasks: tuple[Task, ...]
+    tasks: tuple[PrepareTask, ...]
     """In the order of the recordings."""
     up_to_date: tuple[str, ...]
     """Recordings that the store holds as they should be."""
@@ -34,25 +34,25 @@ def make_plan(
     recordings: Sequence[Recording],
     store: Store,
     *,
-    method: Method,
+    crop: CropSettings,
     settings: Mapping[str, Any],
     origin: UPath | None,
     verify: bool,
-) -> Plan:
+) -> PreparePlan:
     """Compares the raw tree with the store.
 
     origin: where the files are to be fetched from; None where they lie here.
     verify: also compare the contents of files whose names and sizes are as they were; those that
       were written since are compared in any case.
     """
-    tasks: list[Task] = []
+    tasks: list[PrepareTask] = []
     up_to_date: list[str] = []
     reasons: dict[str, str] = {}
     for recording in recordings:
         name = recording.name
         listing = _listing(recording)
         n_bytes = listing.n_bytes if listing else 0
-        task = Task(recording, n_bytes, store.path, method, settings, origin)
+        task = PrepareTask(recording, n_bytes, store.path, crop, settings, origin)
         if name in store.names:
             stored = _attributes(store, name)
             known = identity(recording)
@@ -69,7 +69,7 @@ def make_plan(
                 up_to_date.append(name)
                 continue
         tasks.append(task)
-    return Plan(tuple(tasks), tuple(up_to_date), reasons)
+    return PreparePlan(tuple(tasks), tuple(up_to_date), reasons)
 
 
 def _listing(recording: Recording) -> Listing | None:
@@ -105,7 +105,7 @@ def _reason(
         return f"{', '.join(changed)} changed"
     if listing is None:
         return "raw files changed"
-    files = describe(listing)
+    files = stored_listing(listing)
     return None if files == {k: stored["source"].get(k) for k in files} else "raw files changed"
 
 

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from tqdm import tqdm
 
-from physkit.prepare.work import Outcome, Progress, Task
+from physkit.prepare.work import Outcome, PrepareTask, Progress
 
 
 def shown(
-    events: Iterable[Progress | Outcome], tasks: Sequence[Task], *, enabled: bool
+    events: Iterable[Progress | Outcome], tasks: Sequence[PrepareTask], *, enabled: bool
 ) -> Iterator[Outcome]:
     """The outcomes; until the last, a bar weighs recordings by the size of their files."""
     n_bytes = {task.recording.name: max(1, task.n_bytes) for task in tasks}

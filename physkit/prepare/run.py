@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from physkit.data.recording import Recording
     from physkit.prepare.engines.base import Crew
-    from physkit.prepare.plan import Plan
+    from physkit.prepare.plan import PreparePlan
     from physkit.prepare.result import PrepareResult
     from physkit.prepare.work import Outcome
 
@@ -104,17 +104,17 @@ def _prepare(
     from physkit.data.store_writer import create_store, writing
     from physkit.prepare.plan import make_plan
     from physkit.prepare.progress import shown
-    from physkit.prepare.settings import choose_method, describe
+    from physkit.prepare.settings import choose_crop_settings, stored_settings
 
-    method = choose_method(config.face, size_px=config.size)
-    settings = describe(method)
+    crop = choose_crop_settings(config.face, size_px=config.size)
+    settings = stored_settings(crop)
     run_tasks = ENGINES[config.engine]
     place = store_path(out)
     with _raw_tree(config.dataset, raw) as (recordings, origin), writing(place):
         chosen = _chosen(config, recordings)
         store = create_store(place, dataset=config.dataset)
         plan = make_plan(
-            chosen, store, method=method, settings=settings, origin=origin, verify=config.verify
+            chosen, store, crop=crop, settings=settings, origin=origin, verify=config.verify
         )
         crew, notes = crew_of(config, len(plan.tasks))
         threads = 0 if crew.workers == 1 else max(1, n_cores() // crew.workers)
@@ -183,7 +183,7 @@ def crew_of(config: PrepareConfig, n_tasks: int) -> "tuple[Crew, tuple[str, ...]
 
 def _result(
     config: PrepareConfig,
-    plan: "Plan",
+    plan: "PreparePlan",
     outcomes: "list[Outcome]",
     *,
     not_in_raw: tuple[str, ...],

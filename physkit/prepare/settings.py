@@ -17,8 +17,8 @@ VERSION = 1
 
 
 @dataclass(frozen=True)
-class Method:
-    """What a worker is told about how to prepare."""
+class CropSettings:
+    """How a worker finds and crops faces."""
 
     detector: str
     """Name in `DETECTORS`."""
@@ -32,26 +32,26 @@ class Method:
         return make_detector(self.detector, self.detector_path)
 
 
-def choose_method(face: FaceConfig, *, size_px: int) -> Method:
-    """The method of these options. Raises WeightsError as `detector_file` does."""
+def choose_crop_settings(face: FaceConfig, *, size_px: int) -> CropSettings:
+    """How to crop, by these options. Raises WeightsError as `detector_file` does."""
     path = detector_file(face.detector, face.weights)
-    return Method(face.detector, None if path is None else path.absolute(), size_px)
+    return CropSettings(face.detector, None if path is None else path.absolute(), size_px)
 
 
-def describe(method: Method) -> dict[str, Any]:
+def stored_settings(crop: CropSettings) -> dict[str, Any]:
     """The attribute `settings`: JSON that is equal exactly where the stored values would be.
 
     Raises WeightsError for a model file that is not the detector's.
     """
-    detector = method.make_detector()
-    about: dict[str, Any] = {"name": method.detector}
-    if method.detector_path is not None:
-        about["sha256"] = _sha256(method.detector_path)
+    detector = crop.make_detector()
+    about: dict[str, Any] = {"name": crop.detector}
+    if crop.detector_path is not None:
+        about["sha256"] = _sha256(crop.detector_path)
     about |= dataclasses.asdict(detector.config)
     tracker = dataclasses.asdict(FaceTracker(detector).config)
     settings = {
         "version": VERSION,
-        "size_px": method.size_px,
+        "size_px": crop.size_px,
         "detector": about,
         "tracker": tracker,
     }

@@ -67,7 +67,7 @@ def read_source(
             while (n := file.readinto(block)) and not (abandoned and abandoned.is_set()):
                 hasher.update(block[:n])
     check_unchanged(recording, listing)
-    return {**describe(listing), "contents_xxh3_128": hasher.hexdigest()}
+    return {**stored_listing(listing), "contents_xxh3_128": hasher.hexdigest()}
 
 
 def check_unchanged(recording: Recording, listing: Listing) -> None:
@@ -79,7 +79,7 @@ def check_unchanged(recording: Recording, listing: Listing) -> None:
         )
 
 
-def describe(listing: Listing) -> dict[str, Any]:
+def stored_listing(listing: Listing) -> dict[str, Any]:
     """What of the attribute `source` can be told without reading the files."""
     return {
         "files": list(listing.entries),

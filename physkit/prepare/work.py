@@ -24,7 +24,7 @@ from physkit.face.track import FaceTracker
 from physkit.inference.crops import tracked_crops
 from physkit.media.frames import FrameSource
 from physkit.prepare.remote import fetched
-from physkit.prepare.settings import Method
+from physkit.prepare.settings import CropSettings
 from physkit.prepare.source import Listing, check_unchanged, list_files, read_source
 
 REPORT_EVERY_S = 0.5
@@ -34,7 +34,7 @@ DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 @dataclass(frozen=True)
-class Task:
+class PrepareTask:
     """One recording to prepare; can be sent to another process or computer."""
 
     recording: Recording
@@ -43,8 +43,8 @@ class Task:
     """Size of its files."""
     out: UPath | Path
     """The store."""
-    method: Method
-    """How to prepare it."""
+    crop: CropSettings
+    """How to find and crop its faces."""
     settings: Mapping[str, Any]
     """The same as it is stored."""
     origin: UPath | None = None
@@ -85,7 +85,7 @@ class Outcome:
     """Most memory that the process has held so far, in units of 1024 * 1024 bytes."""
 
 
-def work(task: Task) -> Iterator[Progress | Outcome]:
+def work(task: PrepareTask) -> Iterator[Progress | Outcome]:
     """Does a task: now and then how far it is, at the end the outcome, whatever happens."""
     root = task.recording.root
     try:
@@ -104,14 +104,14 @@ def work(task: Task) -> Iterator[Progress | Outcome]:
         yield _failure(task, f"{unexpected(error)}: a bug in physkit, please report it", root)
 
 
-def _failure(task: Task, cause: str, root: Path) -> Outcome:
+def _failure(task: PrepareTask, cause: str, root: Path) -> Outcome:
     if task.origin is not None:
         cause = cause.replace(str(root), str(task.origin))
     line = " ".join(cause.split())
     return Outcome(task.recording.name, failure=line, peak_rss_mb=peak_rss_mb())
 
 
-def _prepare(task: Task, recording: Recording) -> Iterator[Progress | Outcome]:
+def _prepare(task: PrepareTask, recording: Recording) -> Iterator[Progress | Outcome]:
     listing = list_files(recording)
     if task.known_contents is not None:
         source = read_source(recording, listing)
@@ -124,12 +124,12 @@ def _prepare(task: Task, recording: Recording) -> Iterator[Progress | Outcome]:
         _read_beside(recording, listing) as source_read,
         new_recording(task.out, recording.name) as folder,
     ):
-        writer = RecordingWriter(folder, size_px=task.method.size_px)
+        writer = RecordingWriter(folder, size_px=task.crop.size_px)
         with reader.open_frames(recording) as frames:
             frames.decode_threads = task.decode_threads
-            yield from _store_frames(frames, writer, task.method, recording.name)
+            yield from _store_frames(frames, writer, task.crop, recording.name)
         check_unchanged(recording, listing)
-        warnings = (*label.warnings, *_coverage_warnings(frames.name, writer, task.method))
+        warnings = (*label.warnings, *_coverage_warnings(frames.name, writer, task.crop))
         attributes = {
             **identity(recording),
             "settings": dict(task.settings),
@@ -165,12 +165,12 @@ def identity(recording: Recording) -> dict[str, Any]:
 
 
 def _store_frames(
-    frames: FrameSource, writer: RecordingWriter, method: Method, name: str
+    frames: FrameSource, writer: RecordingWriter, crop: CropSettings, name: str
 ) -> Iterator[Progress]:
     """Crops every frame into the writer."""
     reported_s = time.monotonic()
-    tracker = FaceTracker(method.make_detector())
-    with closing(tracked_crops(frames, tracker, size=method.size_px)) as crops:
+    tracker = FaceTracker(crop.make_detector())
+    with closing(tracked_crops(frames, tracker, size=crop.size_px)) as crops:
         for seen in crops:
             box = seen.box
             writer.append(
@@ -188,9 +188,9 @@ def _store_frames(
                 yield Progress(name, writer.n_frames, frames.n_frames)
 
 
-def _coverage_warnings(video: str, writer: RecordingWriter, method: Method) -> list[str]:
+def _coverage_warnings(video: str, writer: RecordingWriter, crop: CropSettings) -> list[str]:
     """Raises InputError where there is no frame, or no face in any."""
-    other = "blazeface" if method.detector == "haar" else "haar"
+    other = "blazeface" if crop.detector == "haar" else "haar"
     if writer.n_frames == 0:
         raise InputError(f"{video}: no frames; copy or download it again")
     if writer.n_faces == 0:

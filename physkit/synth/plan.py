@@ -15,7 +15,7 @@ from physkit.synth.streams import Streams
 
 
 @dataclass(frozen=True)
-class Plan:
+class RecordingPlan:
     """All that a recording will be made of; can be pickled."""
 
     preset: str
@@ -51,7 +51,7 @@ class Plan:
             "session_number": self.session,
         }
 
-    def with_dials(self, values: Mapping[str, Any]) -> "Plan":
+    def with_dials(self, values: Mapping[str, Any]) -> "RecordingPlan":
         """The same recording with some dials set otherwise."""
         return replace(self, dials=self.dials.turned(values))
 
@@ -102,7 +102,7 @@ def plan_recording(
     width: int,
     height: int,
     fps: float,
-) -> Plan:
+) -> RecordingPlan:
     """The recording of a person (from 1) at their `turn`-th sitting (from 0).
 
     Each person begins one condition further than the one before, so that a few people with one
@@ -124,7 +124,7 @@ def plan_recording(
         session=Streams(seed, subject, session),
     )
     camera = {"width": width, "height": height, "fps": fps}
-    return Plan(
+    return RecordingPlan(
         preset=preset,
         seed=seed,
         subject=subject,

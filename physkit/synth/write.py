@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from physkit.data.readers.base import Reader
-    from physkit.synth.plan import Plan
+    from physkit.synth.plan import RecordingPlan
 
 SETTINGS_FILE = "synth.json"
 """What a folder was made with: beside the truths of its recordings."""
@@ -138,7 +138,7 @@ def run(config: SynthConfig, *, progress: bool = False) -> SynthResult:
     )
 
 
-def _plans(config: SynthConfig, reader: "Reader") -> "list[Plan]":
+def _plans(config: SynthConfig, reader: "Reader") -> "list[RecordingPlan]":
     """All recordings that were asked for, person by person."""
     from physkit.synth.plan import plan_recording
 
@@ -220,8 +220,8 @@ def _kept(root: Path) -> dict[tuple[int, int], SynthRecording]:
 
 
 def _write_all(
-    root: Path, config: SynthConfig, plans: "list[Plan]"
-) -> "Iterator[tuple[Plan, SynthRecording]]":
+    root: Path, config: SynthConfig, plans: "list[RecordingPlan]"
+) -> "Iterator[tuple[RecordingPlan, SynthRecording]]":
     """Writes recordings in several processes and hands them out as they are finished.
 
     Whatever ends it, such as Ctrl-C, ends the processes at once.
@@ -240,7 +240,7 @@ def _write_all(
         return
     try:
         with worker_pool(workers) as pool:
-            futures: dict[Future[SynthRecording], Plan] = {
+            futures: dict[Future[SynthRecording], RecordingPlan] = {
                 pool.schedule(write_recording, args=(root, config.layout, plan)): plan
                 for plan in plans
             }
@@ -255,7 +255,7 @@ def _write_all(
         clear_unfinished(root)
 
 
-def write_recording(root: Path, layout: str, plan: "Plan") -> SynthRecording:
+def write_recording(root: Path, layout: str, plan: "RecordingPlan") -> SynthRecording:
     """Renders one recording and writes it, then the truth about it.
 
     Raises InputError where the folder cannot hold it.

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from physkit.core.errors import InputError, PhyskitError
 from physkit.data.datamodule import Batch, opened
 from physkit.evaluate.predictions import PredictedRecording
-from physkit.evaluate.windows import Window
+from physkit.evaluate.windows import WindowRow
 from physkit.nn.streaming import PulseModel
 from physkit.train.budget import Budget, LearningRate
 from physkit.train.clips import as_input, clip_pulse, input_size, stream_pulse
@@ -68,7 +68,7 @@ class PulseTraining(LightningModule):
         self._step_before = 0
         self._seconds_before = 0.0
         self._started_s = time.monotonic()
-        self._rows: list[tuple[Window, float]] = []
+        self._rows: list[tuple[WindowRow, float]] = []
         self._clips: list[PredictedRecording] = []
         self._problem: str | None = None
 

@@ -12,7 +12,7 @@ from physkit.data.datamodule import Batch
 from physkit.evaluate.metrics import figures, metrics
 from physkit.evaluate.predictions import PredictedRecording
 from physkit.evaluate.protocols import find_protocol
-from physkit.evaluate.windows import Window, cut_windows
+from physkit.evaluate.windows import WindowRow, cut_windows
 
 PROTOCOL = "physkit-1"
 """Heart rates on the true clock; each validation window is read whole."""
@@ -66,13 +66,13 @@ def predicted(batch: Batch, pulse: Tensor) -> PredictedRecording:
     )
 
 
-def window_rows(clip: PredictedRecording) -> list[Window]:
+def window_rows(clip: PredictedRecording) -> list[WindowRow]:
     """Heart rates and qualities of one validation window."""
     return cut_windows(clip, find_protocol(PROTOCOL), window_s=None, hr="fft")
 
 
 def validation_of(
-    rows: Sequence[Window], losses: Sequence[float], clips: Sequence[PredictedRecording]
+    rows: Sequence[WindowRow], losses: Sequence[float], clips: Sequence[PredictedRecording]
 ) -> Validation:
     """The figures of all windows together."""
     every = metrics(figures(rows), find_protocol(PROTOCOL))

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from physkit.crossdomain.people import People
 
 from physkit.cli import COMMANDS, _parse
 from physkit.crossdomain.config import CrossdomainConfig, DataSet
-from physkit.crossdomain.people import People
-from physkit.crossdomain.plan import Plan, make_plan
+from physkit.crossdomain.plan import MatrixPlan, make_plan
 from physkit.crossdomain.trainings import fit_config
 from physkit.data.splits import load_split, shipped_splits
 from physkit.data.windows.config import WindowSource
@@ -74,7 +74,7 @@ def people_of(data: dict[str, DataSet]) -> dict[str, People]:
     return everyone
 
 
-def assert_nobody_is_in_train_and_test(plan: Plan) -> None:
+def assert_nobody_is_in_train_and_test(plan: MatrixPlan) -> None:
     for cell in plan.cells:
         for reading in cell.readings:
             if reading.training is not None:

@@ -15,13 +15,13 @@ from physkit.inference.crops import TimedCrop
 from physkit.inference.stream import ModelReader, PulseStream
 from physkit.runtime.torch_cpu import flushed_denormals
 from physkit.signal.reading import read_pulse
-from physkit.synth.plan import Plan, plan_recording
+from physkit.synth.plan import RecordingPlan, plan_recording
 
 PEOPLE = range(1, 6)
 SECONDS = 15.0
 
 
-def clean(subject: int, *, seconds: float) -> Plan:
+def clean(subject: int, *, seconds: float) -> RecordingPlan:
     return plan_recording(
         "clean",
         layout="ubfc",

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from physkit.core.errors import InputError
 from physkit.evaluate.report.page import report_html
 from physkit.evaluate.result import Score, plain
-from physkit.evaluate.windows import Window
+from physkit.evaluate.windows import WindowRow
 
 
 def write_results(score: Score, out_dir: Path) -> None:
@@ -47,9 +47,9 @@ def _write_all(score: Score, folder: Path) -> None:
     (folder / "report.html").write_text(report_html(score), encoding="utf-8")
 
 
-def _window_table(windows: tuple[Window, ...]) -> pa.Table:
+def _window_table(windows: tuple[WindowRow, ...]) -> pa.Table:
     """A row a window; figures without a value are null; conditions are columns of their own."""
-    own = [f.name for f in dataclasses.fields(Window) if f.name != "conditions"]
+    own = [f.name for f in dataclasses.fields(WindowRow) if f.name != "conditions"]
     columns = {name: pa.array([plain(getattr(w, name)) for w in windows]) for name in own}
     for name in sorted({name for w in windows for name in w.conditions}):
         # a condition called like a figure must not replace it

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator, Sequence
 
 from physkit.prepare.engines.base import Crew
-from physkit.prepare.work import Outcome, Progress, Task
+from physkit.prepare.work import Outcome, PrepareTask, Progress
 
 WORKER = (sys.executable, "-m", "physkit.prepare.engines.worker")
 ATTEMPTS = 2
@@ -20,9 +20,9 @@ REASONS = {signal.SIGKILL: "out of memory?", signal.SIGSEGV: SEGFAULT, signal.SI
 Events = queue.Queue[Progress | Outcome | BaseException]
 
 
-def run_local(tasks: Sequence[Task], crew: Crew) -> Iterator[Progress | Outcome]:
+def run_local(tasks: Sequence[PrepareTask], crew: Crew) -> Iterator[Progress | Outcome]:
     """Does all tasks, each in one of `crew.workers` processes; closing the generator ends them."""
-    todo: queue.SimpleQueue[Task] = queue.SimpleQueue()
+    todo: queue.SimpleQueue[PrepareTask] = queue.SimpleQueue()
     for task in tasks:
         todo.put(task)
     events: Events = queue.Queue()
@@ -45,7 +45,7 @@ def run_local(tasks: Sequence[Task], crew: Crew) -> Iterator[Progress | Outcome]
 class _Post(threading.Thread):
     """Keeps one worker process busy, and replaces it when it dies."""
 
-    def __init__(self, todo: "queue.SimpleQueue[Task]", events: Events) -> None:
+    def __init__(self, todo: "queue.SimpleQueue[PrepareTask]", events: Events) -> None:
         super().__init__(daemon=True)
         self._todo = todo
         self._events = events
@@ -75,7 +75,7 @@ class _Post(threading.Thread):
         if worker is not None:
             _closed(worker)
 
-    def _do(self, task: Task) -> None:
+    def _do(self, task: PrepareTask) -> None:
         code = 0
         for _ in range(ATTEMPTS):
             worker = self._ready_worker()
@@ -98,7 +98,7 @@ class _Post(threading.Thread):
                 )
             return self._worker
 
-    def _work(self, worker: "subprocess.Popen[bytes]", task: Task) -> bool:
+    def _work(self, worker: "subprocess.Popen[bytes]", task: PrepareTask) -> bool:
         """Whether the worker lived to do the task."""
         assert worker.stdin is not None
         assert worker.stdout is not None

@@ -12,7 +12,7 @@ from ray.exceptions import RayError, RayTaskError
 
 from physkit.core.errors import InputError
 from physkit.prepare.engines.base import Crew
-from physkit.prepare.work import Outcome, Progress, Task, work
+from physkit.prepare.work import Outcome, PrepareTask, Progress, work
 
 RETRIES = 3
 """How often Ray may lose a worker with the same recording."""
@@ -22,7 +22,7 @@ HOST_AND_PORT = re.compile(r"(?:ray://)?([^/:]+):(\d+)")
 KNOCK_TIMEOUT_S = 5.0
 
 
-def run_on_ray(tasks: Sequence[Task], crew: Crew) -> Iterator[Progress | Outcome]:
+def run_on_ray(tasks: Sequence[PrepareTask], crew: Crew) -> Iterator[Progress | Outcome]:
     """Does all tasks as remote tasks of one core each; what a lost worker was doing is done again.
 
     Raises InputError where the cluster cannot be reached.
@@ -41,7 +41,7 @@ def run_on_ray(tasks: Sequence[Task], crew: Crew) -> Iterator[Progress | Outcome
                 yield Outcome(task.recording.name, failure=_told(error))
 
 
-def _outcome(task: Task) -> Outcome:
+def _outcome(task: PrepareTask) -> Outcome:
     outcome = Outcome(task.recording.name)
     for event in work(task):
         if isinstance(event, Outcome):

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 
 from physkit.prepare.engines.base import Crew
-from physkit.prepare.work import Outcome, Progress, Task, work
+from physkit.prepare.work import Outcome, PrepareTask, Progress, work
 
 
-def run_serial(tasks: Sequence[Task], crew: Crew) -> Iterator[Progress | Outcome]:  # noqa: ARG001
+def run_serial(tasks: Sequence[PrepareTask], crew: Crew) -> Iterator[Progress | Outcome]:  # noqa: ARG001
     """Does all tasks, in order; a crash of the process ends them all."""
     for task in tasks:
         yield from work(task)

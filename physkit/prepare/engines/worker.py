@@ -14,12 +14,12 @@ import sys  # noqa: E402
 import threading  # noqa: E402
 from typing import BinaryIO  # noqa: E402
 
-from physkit.prepare.work import Task, work  # noqa: E402
+from physkit.prepare.work import PrepareTask, work  # noqa: E402
 
 
 def main() -> None:
     """Works until the input ends."""
-    tasks: queue.Queue[Task] = queue.Queue()
+    tasks: queue.Queue[PrepareTask] = queue.Queue()
     requests, answers = sys.stdin.buffer, os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # nobody else may write among the answers
     threading.Thread(target=_receive, args=(requests, tasks), daemon=True).start()
@@ -29,7 +29,7 @@ def main() -> None:
             answers.flush()
 
 
-def _receive(requests: BinaryIO, tasks: "queue.Queue[Task]") -> None:
+def _receive(requests: BinaryIO, tasks: "queue.Queue[PrepareTask]") -> None:
     """Hands tasks on; when the parent is gone, so is this process, at once and whole."""
     while True:
         try:

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 import zarr
+from physkit.crossdomain.people import find_people
 
 from physkit.core.errors import InputError, PhyskitError
 from physkit.crossdomain.config import CrossdomainConfig, DataSet
-from physkit.crossdomain.people import find_people
-from physkit.crossdomain.plan import Part, Plan, Reading, Training, make_plan
+from physkit.crossdomain.plan import MatrixPlan, Part, Reading, Training, make_plan
 from physkit.data.splits import load_split, shipped_splits
 from physkit.data.store_writer import create_store
 
@@ -23,7 +23,7 @@ def store_of(path: Path, subjects: tuple[str, ...], dataset: str) -> str:
     return str(path)
 
 
-def planned(data: dict[str, DataSet], out: Path, **options: Any) -> Plan:
+def planned(data: dict[str, DataSet], out: Path, **options: Any) -> MatrixPlan:
     config = CrossdomainConfig(data=data, out=str(out), **options)
     return make_plan(config, find_people(config.data))
 

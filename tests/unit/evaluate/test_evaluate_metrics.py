@@ -8,7 +8,7 @@ from physkit.evaluate.conditions import ansi_verdicts, breakdowns
 from physkit.evaluate.gating import coverage_curve, gating
 from physkit.evaluate.metrics import bland_altman, figures, metrics
 from physkit.evaluate.protocols import PROTOCOLS
-from physkit.evaluate.windows import Window
+from physkit.evaluate.windows import WindowRow
 
 OURS = PROTOCOLS["physkit-1"]
 
@@ -20,13 +20,13 @@ def window(
     subject: str = "s",
     quality: float = 1.0,
     conditions: Mapping[str, object] | None = None,
-) -> Window:
-    return Window(
+) -> WindowRow:
+    return WindowRow(
         "r", subject, 0.0, 30.0, float(rate), float(label), 1.0, 0.5, quality, conditions or {}
     )
 
 
-def random_windows(n_subjects: int, per_subject: int, *, seed: int = 0) -> list[Window]:
+def random_windows(n_subjects: int, per_subject: int, *, seed: int = 0) -> list[WindowRow]:
     rng = np.random.default_rng(seed)
     made = []
     for subject in range(n_subjects):

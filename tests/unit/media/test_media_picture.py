@@ -182,9 +182,7 @@ def test_an_array_is_an_rgb_frame() -> None:
 
 
 @pytest.mark.parametrize(("pixels", "level"), [("yuv420p", 235), ("yuvj420p", 255)])
-def test_white_is_equally_bright_at_a_glance_in_either_range(
-    tmp_path: Path, pixels: str, level: int
-) -> None:
+def test_white_is_equally_bright_in_either_range(tmp_path: Path, pixels: str, level: int) -> None:
     path = tmp_path / "white.mkv"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("mjpeg" if pixels == "yuvj420p" else "ffv1", rate=25)
@@ -196,7 +194,7 @@ def test_white_is_equally_bright_at_a_glance_in_either_range(
             frame.pts, frame.time_base = index, Fraction(1, 25)
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
-    glance = first_frame(path).picture.glance(32)
+    grid = first_frame(path).picture.brightness_grid(32)
     black = 16 * 255 / 219 if pixels == "yuv420p" else 0
-    assert glance.shape == (32, 32)
-    np.testing.assert_allclose(glance - black, 255, atol=1)
+    assert grid.shape == (32, 32)
+    np.testing.assert_allclose(grid - black, 255, atol=1)

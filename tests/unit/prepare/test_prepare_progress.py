@@ -9,15 +9,15 @@ import pytest
 from physkit.data.recording import Recording
 from physkit.prepare.progress import shown
 from physkit.prepare.result import Failure, PrepareResult
-from physkit.prepare.settings import Method
-from physkit.prepare.work import Outcome, Progress, Task
+from physkit.prepare.settings import CropSettings
+from physkit.prepare.work import Outcome, PrepareTask, Progress
 
-METHOD = Method("haar", None, 36)
+CROP = CropSettings("haar", None, 36)
 
 
-def task(name: str, n_bytes: int) -> Task:
+def task(name: str, n_bytes: int) -> PrepareTask:
     recording = Recording("ubfc", name, "1", "1", Path("raw"), ())
-    return Task(recording, n_bytes, Path("s.zarr"), METHOD, {})
+    return PrepareTask(recording, n_bytes, Path("s.zarr"), CROP, {})
 
 
 def events() -> Iterator[Progress | Outcome]:

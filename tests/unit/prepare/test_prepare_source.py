@@ -7,7 +7,7 @@ import pytest
 
 from physkit.core.errors import InputError
 from physkit.data.recording import Recording
-from physkit.prepare.source import describe, list_files, read_source
+from physkit.prepare.source import list_files, read_source, stored_listing
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def test_folders_count_with_all_they_hold_and_nothing_else(recording: Recording)
     source = read_source(recording, listing)
     assert source["files"] == ["01-01/01-01", "01-01/01-01.json"]
     assert (source["n_files"], source["n_bytes"]) == (4, 20)
-    assert describe(listing).items() <= source.items()
+    assert stored_listing(listing).items() <= source.items()
 
 
 def test_it_does_not_hang_on_the_place(recording: Recording, tmp_path: Path) -> None:

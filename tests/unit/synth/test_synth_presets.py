@@ -11,11 +11,11 @@ from physkit.core.errors import InputError, UnknownNameError
 from physkit.data.readers.mmpd import PROTOCOL
 from physkit.data.readers.pure import TASKS
 from physkit.synth.dials import Dials
-from physkit.synth.plan import Plan, plan_recording
+from physkit.synth.plan import RecordingPlan, plan_recording
 from physkit.synth.presets import PRESETS
 
 
-def planned(preset: str, subject: int = 1, turn: int = 0, layout: str = "ubfc") -> Plan:
+def planned(preset: str, subject: int = 1, turn: int = 0, layout: str = "ubfc") -> RecordingPlan:
     return plan_recording(
         preset,
         layout=layout,

@@ -1,4 +1,4 @@
-"""Keeping a box still while a face only trembles."""
+"""A dead band for the face box: it keeps still while detections only tremble."""
 
 from dataclasses import dataclass
 
@@ -6,16 +6,16 @@ from physkit.face.box import Box, box_at
 
 
 @dataclass(frozen=True)
-class Leash:
-    """How far a detection may lie off before the box that is held follows it."""
+class DeadBand:
+    """How far a detection may lie from the held box before that box moves."""
 
     position_band: float = 0.08
-    """Face widths by which it may lie off before the box moves."""
+    """Largest distance between the centres that moves nothing, in widths of the face."""
     size_band: float = 0.10
-    """Share by which it may differ in size before the box grows or shrinks."""
+    """Largest difference in size that changes nothing, as a share."""
 
-    def pull(self, held: Box, seen: Box) -> Box:
-        """The box nearest to the held one from which the seen one is within the dead bands."""
+    def moved(self, held: Box, seen: Box) -> Box:
+        """The held box, moved no further than it takes for the seen one to be in the dead band."""
         slack = self.position_band * held.width
         centre_x = min(max(held.centre_x, seen.centre_x - slack), seen.centre_x + slack)
         centre_y = min(max(held.centre_y, seen.centre_y - slack), seen.centre_y + slack)
