@@ -48,7 +48,7 @@ def compile_step(net: Steps[StateT], frame: Float[Tensor, "b h w 3"]) -> Step[St
     or dtype than it was compiled for.
     """
     state = net.init_state(frame.shape[0])
-    dt_s = torch.full(frame.shape[:1], 1 / 30, dtype=frame.dtype)  # any state: only its shape counts
+    dt_s = torch.full(frame.shape[:1], 1 / 30, dtype=frame.dtype)  # any: only the shape counts
     example = tuple(x.detach().contiguous() for x in (frame, dt_s, *leaves_of(state)))
     expected = [(x.shape, x.dtype) for x in example]
     exported = _exported(_FlatStep(net, state), example)
