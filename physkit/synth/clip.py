@@ -8,8 +8,8 @@ from numpy import ndarray
 
 from physkit.core.errors import InputError
 from physkit.core.types import Pulse
-from physkit.synth.dials import Dials
 from physkit.synth.generate import Seed, Synthesis
+from physkit.synth.parameters import SynthParameters
 from physkit.synth.video import Codec, chosen_codec, write_video
 
 
@@ -25,7 +25,7 @@ class ClipConfig:
     """Video encoder of the file."""
     quality: int = 16
     """H.264 constant rate factor: 0 is lossless, 23 is common; a pulse is lost much beyond 25."""
-    dials: Dials = field(default_factory=Dials)
+    parameters: SynthParameters = field(default_factory=SynthParameters)
     """Who is seen, and how."""
 
 
@@ -53,9 +53,9 @@ def synthesise_clip(path: str | Path, *, config: ClipConfig | None = None) -> Cl
     Raises InputError where the file cannot be written or the clip would hold under two beats.
     """
     path, config = Path(path), ClipConfig() if config is None else config
-    camera, seed = config.dials.camera, Seed.of_clip(config.seed)
+    camera, seed = config.parameters.camera, Seed.of_clip(config.seed)
     try:
-        synthesis = Synthesis(config.dials, duration_s=config.duration_s, seed=seed)
+        synthesis = Synthesis(config.parameters, duration_s=config.duration_s, seed=seed)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     write_video(

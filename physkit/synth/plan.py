@@ -1,4 +1,4 @@
-"""Which recording is made of which dials: subject by subject, session by session."""
+"""Which recording is made of which parameters: subject by subject, session by session."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -8,8 +8,8 @@ from physkit.core.errors import InputError
 from physkit.data.formats.truth import Truth
 from physkit.data.readers.base import NewRecording
 from physkit.data.recording import Condition
-from physkit.synth.dials import Dials
 from physkit.synth.generate import Seed, Synthesis
+from physkit.synth.parameters import SynthParameters
 from physkit.synth.presets import find_preset
 from physkit.synth.streams import Streams
 
@@ -28,23 +28,23 @@ class Plan:
     """Which of the person's recordings, from 0."""
     combination: Mapping[str, str]
     """Condition columns that the preset goes through."""
-    dials: Dials
+    parameters: SynthParameters
     """What was drawn."""
     duration_s: float
     """Length in seconds."""
 
     @property
     def conditions(self) -> dict[str, Condition]:
-        """Every dial, what it means in a data set's terms, and where it came from."""
-        dials = self.dials
+        """Every parameter, what it means in a data set's terms, and where it came from."""
+        parameters = self.parameters
         return {
-            **dials.flat(),
+            **parameters.flat(),
             **self.combination,
-            "skin_color": round(dials.skin.fitzpatrick),
-            "glasser": dials.face.glasses,
-            "makeup": dials.face.makeup_cover > 0,
-            "hair_cover": dials.face.fringe > 0,
-            "exercise": dials.pulse.recovery_bpm > 0,
+            "skin_color": round(parameters.skin.fitzpatrick),
+            "glasser": parameters.face.glasses,
+            "makeup": parameters.face.makeup_cover > 0,
+            "hair_cover": parameters.face.fringe > 0,
+            "exercise": parameters.pulse.recovery_bpm > 0,
             "preset": self.preset,
             "seed": self.seed,
             "subject_number": self.subject,
@@ -52,18 +52,18 @@ class Plan:
         }
 
     def with_dials(self, values: Mapping[str, Any]) -> "Plan":
-        """The same recording with some dials set otherwise."""
-        return replace(self, dials=self.dials.turned(values))
+        """The same recording with some parameters set otherwise."""
+        return replace(self, parameters=self.parameters.changed(values))
 
     def synthesis(self) -> Synthesis:
         """The recording in the making. Raises InputError where it would hold under two beats."""
         person = (self.seed, self.subject)
         seed = Seed(person, (*person, self.session))
-        return Synthesis(self.dials, duration_s=self.duration_s, seed=seed)
+        return Synthesis(self.parameters, duration_s=self.duration_s, seed=seed)
 
     def new_recording(self, synthesis: Synthesis) -> NewRecording:
         """What a reader is given to write."""
-        camera = self.dials.camera
+        camera = self.parameters.camera
         return NewRecording(
             subject=self.subject,
             session=self.session,
@@ -130,7 +130,7 @@ def plan_recording(
         subject=subject,
         session=session,
         combination=combination,
-        dials=Dials().turned({**drawn, **camera}),
+        parameters=SynthParameters().changed({**drawn, **camera}),
         duration_s=duration_s,
     )
 

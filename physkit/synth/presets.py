@@ -86,7 +86,7 @@ class Chance:
 
 
 Setting = Any
-"""The value of a dial, or what it is drawn from."""
+"""The value of a parameter, or what it is drawn from."""
 
 
 @dataclass(frozen=True)
@@ -94,11 +94,11 @@ class Preset:
     """A data set to resemble."""
 
     person: Mapping[str, Setting] = field(default_factory=dict)
-    """Dials that are drawn once for each person."""
+    """Parameters that are drawn once for each person."""
     session: Mapping[str, Setting] = field(default_factory=dict)
-    """Dials that are drawn for each recording."""
+    """Parameters that are drawn for each recording."""
     axes: Mapping[str, Mapping[str, Mapping[str, Setting]]] = field(default_factory=dict)
-    """Conditions: column, its values, and the dials that each sets. Recordings go through all
+    """Conditions: column, its values, and the parameters that each sets. Recordings go through all
     combinations in turn."""
     numbered_in: str | None = None
     """Layout in which a session's number is that of its combination, as PURE's is of the task."""
@@ -124,16 +124,16 @@ class Preset:
         session: Streams,
         place: float,
     ) -> dict[str, Any]:
-        """Dials of one recording by flat name; `place` is that of its graded ones, 0 to 1."""
-        settings = [(dial, value, person) for dial, value in self.person.items()]
-        settings += [(dial, value, session) for dial, value in self.session.items()]
+        """Parameters of one recording by flat name; `place` is that of its graded ones, 0 to 1."""
+        settings = [(parameter, value, person) for parameter, value in self.person.items()]
+        settings += [(parameter, value, session) for parameter, value in self.session.items()]
         for column, value in combination.items():
-            dials = self.axes[column][value]
-            settings += [(dial, setting, session) for dial, setting in dials.items()]
-        # A later setting of a dial holds; each has a stream of its own.
+            parameters = self.axes[column][value]
+            settings += [(parameter, setting, session) for parameter, setting in parameters.items()]
+        # A later setting replaces an earlier one. The name of a stream decides its numbers.
         return {
-            dial: _drawn(setting, streams.of(f"dial {dial}"), place)
-            for dial, setting, streams in settings
+            parameter: _drawn(setting, streams.of(f"dial {parameter}"), place)
+            for parameter, setting, streams in settings
         }
 
 

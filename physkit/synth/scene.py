@@ -12,10 +12,10 @@ import numpy as np
 from jaxtyping import Float
 
 from physkit.synth.canvas import grain, smoothstep
-from physkit.synth.dials import Dials
 from physkit.synth.face import Portrait, draw_portrait
 from physkit.synth.light import Lighting
 from physkit.synth.motion import HeadMotion
+from physkit.synth.parameters import SynthParameters
 from physkit.synth.streams import Streams
 
 WALL_RGB = (0.52, 0.56, 0.58)
@@ -53,14 +53,14 @@ class Moments:
 class Scene:
     """One person, one room, one camera: gives the picture at any of the moments."""
 
-    def __init__(self, dials: Dials, moments: Moments, streams: Streams) -> None:
-        self._dials, self._moments = dials, moments
-        self._height, self._width = dials.camera.height, dials.camera.width
-        skin = dials.skin.colour ** (1.0 / dials.camera.gamma)
+    def __init__(self, parameters: SynthParameters, moments: Moments, streams: Streams) -> None:
+        self._dials, self._moments = parameters, moments
+        self._height, self._width = parameters.camera.height, parameters.camera.width
+        skin = parameters.skin.colour ** (1.0 / parameters.camera.gamma)
         self.portrait = draw_portrait(
             self._height,
             self._width,
-            config=dials.face,
+            config=parameters.face,
             skin=(float(skin[0]), float(skin[1]), float(skin[2])),
             rng=streams.of("person"),
         )

@@ -124,7 +124,7 @@ def run(config: SynthConfig, *, progress: bool = False) -> SynthResult:
     kept = _kept(root)
     missing = [plan for plan in plans if (plan.subject, plan.session) not in kept]
     written = {}
-    n_frames = sum(round(plan.duration_s * plan.dials.camera.fps) for plan in missing)
+    n_frames = sum(round(plan.duration_s * plan.parameters.camera.fps) for plan in missing)
     hidden = None if progress else True
     with tqdm(total=n_frames, unit="frame", disable=hidden, leave=False) as bar:
         for plan, recording in _write_all(root, config, missing):
