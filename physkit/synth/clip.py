@@ -20,18 +20,18 @@ class ClipConfig:
     duration_s: float = 12.0
     """Length in seconds."""
     seed: int = 0
-    """Everything random comes from it: the same seed gives the same clip."""
+    """Seed of all random numbers: the same seed gives the same clip."""
     codec: Codec = "auto"
     """Video encoder of the file."""
     quality: int = 16
-    """H.264 constant rate factor: 0 is lossless, 23 is common; a pulse is lost much beyond 25."""
+    """H.264 constant rate factor: 0 is lossless, 23 is common; far above 25 the pulse is lost."""
     parameters: SynthParameters = field(default_factory=SynthParameters)
-    """Who is seen, and how."""
+    """Person, light and camera."""
 
 
 @dataclass(frozen=True, eq=False)
 class ClipTruth:
-    """What is true of a clip, to compare with what is read from it."""
+    """The true values of a clip, to compare with a reading of it."""
 
     path: Path
     """The video."""

@@ -1,4 +1,4 @@
-"""From parameters and a seed to a recording, and to what is true of it."""
+"""From parameters and a seed to a recording and its true values."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,29 +20,29 @@ from physkit.synth.scene import Moments, Scene
 from physkit.synth.streams import Streams
 
 VESSEL_TAPS = (5, 1.5)
-"""Moments over which small vessels are taken to smooth the pulse, and how many standard deviations
-they reach to either side."""
+"""Number of samples over which small vessels smooth the pulse, and their reach to either side in
+standard deviations."""
 SENSOR_TAPS = (17, 4.0)
-"""The same of the contact sensor; so many that nothing is left that 60 samples/s do not hold."""
+"""The same of the contact sensor; enough to remove all that 60 samples/s cannot represent."""
 
 
 @dataclass(frozen=True)
 class Seed:
-    """Where everything random comes from."""
+    """Seeds of all random numbers."""
 
     person: tuple[int, ...]
-    """Whoever has the same numbers has the same face."""
+    """The same numbers give the same face."""
     session: tuple[int, ...]
-    """What else is drawn comes from these."""
+    """Seed of everything else."""
 
     @classmethod
     def of_clip(cls, seed: int) -> "Seed":
-        """For a clip of its own."""
+        """For a single clip."""
         return cls((seed,), (seed,))
 
 
 class Synthesis:
-    """A recording in the making: the heart is drawn at once, the pictures as they are read.
+    """A synthetic recording: the heartbeats are drawn at once, the pictures when they are read.
 
     Raises InputError where the recording would hold under two beats.
     """
@@ -55,7 +55,7 @@ class Synthesis:
         self.beats = draw_heartbeats(parameters.pulse, duration_s=duration_s, rng=rng)
         self.beat_times_s = self.beats.between(0.0, duration_s)
         if len(self.beat_times_s) < 2:
-            raise InputError(f"{duration_s} s hold no two beats; ask for a longer recording")
+            raise InputError(f"{duration_s} s hold no two beats; choose a longer recording")
         self.times_s = frame_times(
             parameters.camera, duration_s=duration_s, rng=self._streams.of("clock")
         )
@@ -70,7 +70,7 @@ class Synthesis:
 
     @property
     def pulse(self) -> Pulse:
-        """What the contact sensor shows at the true times of the frames."""
+        """The contact pulse at the true times of the frames."""
         return Pulse(self.measure(self.times_s)["pulse"], self.times_s)
 
     @property
@@ -79,7 +79,7 @@ class Synthesis:
         return self._get_scene().face_boxes()
 
     def measure(self, times_s: Float[np.ndarray, "t"]) -> dict[str, Float[np.ndarray, "t"]]:
-        """What the contact sensor shows at any times: `pulse`, `heart_rate_bpm`, `spo2_percent`,
+        """Values of the contact sensor at any times: `pulse`, `heart_rate_bpm`, `spo2_percent`,
         `respiration`."""
         config = self.parameters.pulse
         times_s = np.asarray(times_s, np.float64)
@@ -115,7 +115,7 @@ class Synthesis:
         return self._scene
 
     def _volume(self) -> Float[np.ndarray, "t 2"]:
-        """Blood in the forehead and at the chin at the frames' times."""
+        """Blood volume in the forehead and at the chin at the frames' times."""
         skin = self.parameters.skin
 
         def seen(delay_s: float) -> Float[np.ndarray, "t"]:

@@ -1,4 +1,4 @@
-"""Presets: what is drawn for each person and session, so that data are as hard as real sets are."""
+"""Presets: distributions of parameters that make recordings as difficult as real data sets."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from physkit.synth.streams import Streams
 
 @dataclass(frozen=True)
 class Uniform:
-    """Any value between two, evenly."""
+    """A uniform distribution."""
 
     low: float
     """Least value."""
@@ -27,7 +27,7 @@ class Uniform:
 
 @dataclass(frozen=True)
 class LogUniform:
-    """Any value between two, evenly over its logarithm."""
+    """A log-uniform distribution."""
 
     low: float
     """Least value."""
@@ -41,9 +41,9 @@ class LogUniform:
 
 @dataclass(frozen=True)
 class Graded:
-    """A value between two that goes evenly over its logarithm as recordings go by.
+    """Values that are evenly spaced in their logarithm over the recordings of a set.
 
-    However few recordings there are, some are easy and some are hard.
+    So even a few recordings contain easy and difficult ones.
     """
 
     low: float
@@ -58,10 +58,10 @@ class Graded:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of several values, evenly."""
+    """One of several values, with equal probability."""
 
     values: tuple[Any, ...]
-    """Those to choose from."""
+    """The values."""
 
     def draw(self, rng: np.random.Generator) -> Any:
         """One value."""
@@ -70,14 +70,14 @@ class Choice:
 
 @dataclass(frozen=True)
 class Chance:
-    """A distribution that comes into play at times only."""
+    """A distribution that is used with some probability."""
 
     share: float
-    """How often, 0 to 1."""
+    """The probability, 0 to 1."""
     then: Uniform | LogUniform | Choice
-    """What is drawn then."""
+    """The distribution."""
     otherwise: float = 0.0
-    """The value at all other times."""
+    """The value otherwise."""
 
     def draw(self, rng: np.random.Generator) -> float:
         """One value."""
@@ -86,7 +86,7 @@ class Chance:
 
 
 Setting = Any
-"""The value of a parameter, or what it is drawn from."""
+"""The value of a parameter, or its distribution."""
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,7 @@ PERSON: Mapping[str, Setting] = MappingProxyType(
         "gloss": Uniform(0.01, 0.06),
     }
 )
-"""People, as they come."""
+"""Distributions for a person."""
 
 SESSION: Mapping[str, Setting] = MappingProxyType(
     {
@@ -180,7 +180,7 @@ SESSION: Mapping[str, Setting] = MappingProxyType(
         "temperature_k": Uniform(4000.0, 6500.0),
     }
 )
-"""Sittings, as they come."""
+"""Distributions for a recording."""
 
 CLEAN = Preset(
     person={**PERSON, "fitzpatrick": Uniform(1.0, 6.0)},
