@@ -1,1 +1,1 @@
-"""How a number is made: protocols, metrics, reports."""
+"""Evaluation of predictions: protocols, metrics, reports."""

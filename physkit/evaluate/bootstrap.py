@@ -10,7 +10,7 @@ from physkit.evaluate.metrics import Estimate, Figures, Metrics
 from physkit.evaluate.windows import WindowRow
 
 N_RESAMPLES = 2000
-"""Resamples: the ends of a 95 % interval then rest on 50 each."""
+"""Number of resamples: 50 then lie beyond each end of a 95 % interval."""
 
 
 def with_intervals(

@@ -33,7 +33,7 @@ class Example:
 def examples(
     recordings: Sequence[PredictedRecording], windows: Sequence[WindowRow], protocol: Protocol
 ) -> tuple[Example, ...]:
-    """Up to three recordings, ordered by error; those without any heart rate are passed over."""
+    """Up to three recordings, ordered by error; those without any heart rate are left out."""
     errors: dict[tuple[str, str], list[float]] = {}
     for w in windows:
         if np.isfinite(w.error_bpm):
@@ -65,7 +65,7 @@ def _example(
 def _shown(
     x: Float[np.ndarray, "t"], recording: PredictedRecording, protocol: Protocol
 ) -> Float[np.ndarray, "t"]:
-    # a gap is drawn flat: it has no pulse, and the filter takes no NaN
+    # a gap becomes zeros: the filter cannot take NaN
     flat = detrended(np.nan_to_num(x), recording, protocol)
     clean = bandpass(flat, fps=recording.fps, low_hz=protocol.low_hz, high_hz=protocol.high_hz)
     spread = clean.std()

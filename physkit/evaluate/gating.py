@@ -1,4 +1,4 @@
-"""What abstaining on poor signals buys: gated errors and the error-versus-coverage curve."""
+"""Errors without the windows of low signal quality, and the error-versus-coverage curve."""
 
 from dataclasses import dataclass
 
@@ -12,12 +12,12 @@ _STEPS = 20
 
 @dataclass(frozen=True)
 class Gating:
-    """Errors with and without abstention below a signal quality."""
+    """Errors of all windows, and of the windows that reach a signal quality."""
 
     min_quality: float
-    """Windows below it are abstained from."""
+    """Signal quality below which a window is left out."""
     coverage: float
-    """Share of windows that are answered; those without a heart rate are not."""
+    """Share of the windows that are kept; windows without a heart rate are not."""
     mae_bpm: float
     """Over all windows."""
     mae_gated_bpm: float

@@ -19,13 +19,13 @@ Condition = str | int | float | bool | None
 MIN_SAMPLES = 10
 """The band-pass needs its padding of nine samples and one more."""
 MAX_MAGNITUDE = 1e50
-"""Larger samples would overflow in the fourth power that squared densities are."""
+"""Larger samples would overflow: squared densities are their fourth power."""
 REQUIRED = ("recording", "subject", "fps", "prediction", "label", "representation")
 """Columns every predictions file has."""
 _REPRESENTATIONS = ("waveform", "diff")
 _TIMES = "timestamps_s"
 _OWN = frozenset({*REQUIRED, _TIMES})
-"""Columns that are no conditions."""
+"""Columns that are not conditions."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,9 +82,9 @@ def read_predictions(path: Path) -> tuple[PredictedRecording, ...]:
 
 
 def write_predictions(recordings: Sequence[PredictedRecording], path: Path) -> None:
-    """Write a predictions file, whole or not at all.
+    """Write a predictions file; an interrupted write leaves no file.
 
-    A condition that is called as one of the file's own columns, such as fps, gives way to it.
+    A condition with the name of a column of the file, such as fps, is left out.
     Raises InputError where the file cannot be written, or where a condition is text in one
     recording and a number in another.
     """

@@ -1,4 +1,4 @@
-"""Named evaluation protocols: every setting a number depends on."""
+"""Named evaluation protocols: every setting that a metric depends on."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -12,12 +12,12 @@ HeartRateMethod = Literal["fft", "peak"]
 
 @dataclass(frozen=True)
 class Protocol:
-    """How predictions become numbers."""
+    """The settings by which predictions are scored."""
 
     name: str
-    """What results call it."""
+    """Its name in results."""
     low_hz: float
-    """Lower edge of the band-pass and of the heart rates looked for, in Hz."""
+    """Lower edge of the band-pass, and lowest heart rate that is found, in Hz."""
     high_hz: float
     """Upper edge of both, in Hz."""
     snr: SnrKind
@@ -29,9 +29,9 @@ class Protocol:
     bland_altman_factor: float
     """Limits of agreement in standard deviations of the difference."""
     default_window_s: float | None = None
-    """Window when none is asked for; None is the whole recording."""
+    """Default window; None is the whole recording."""
     step_s: float | None = None
-    """Distance of sliding windows; None cuts them side by side and keeps a shorter last one."""
+    """Step of sliding windows; None: windows do not overlap, and a shorter last one is kept."""
 
 
 # rPPG-Toolbox draws its limits for averaged observations, sqrt 2 wider than the standard ones

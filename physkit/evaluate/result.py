@@ -1,4 +1,4 @@
-"""What an evaluation hands back: every figure, its protocol, and where it came from."""
+"""The result of an evaluation: metrics, protocol, and provenance."""
 
 import dataclasses
 import math
@@ -32,7 +32,7 @@ class Score:
     protocol: str
     """Name of the protocol."""
     settings: Mapping[str, Any]
-    """Every setting the figures depend on."""
+    """Every setting that the metrics depend on."""
     versions: Mapping[str, str]
     """Versions of physkit, Python and the numerical packages."""
     predictions_file: str
@@ -46,13 +46,13 @@ class Score:
     n_windows: int
     """Windows evaluated."""
     n_windows_with_rate: int
-    """Windows in which both heart rates exist; the others count in no heart-rate figure."""
+    """Windows in which both heart rates exist; heart-rate metrics use these alone."""
     metrics: Metrics
     """The six aggregates with their errors."""
     bland_altman: BlandAltman
     """Agreement of true and predicted rate."""
     gating: Gating
-    """Errors with and without abstention on poor signals."""
+    """Errors with and without the windows of low signal quality."""
     coverage: tuple[CoveragePoint, ...]
     """Error over coverage."""
     conditions: tuple[Breakdown, ...]
@@ -72,7 +72,7 @@ class Score:
         return {name: plain(getattr(self, name)) for name in fields}
 
     def lines(self) -> list[str]:
-        """The figures as a person reads them in a terminal."""
+        """The lines that are printed in a terminal."""
         window_s = self.settings["window_s"]
         window = "whole recordings" if window_s is None else f"{window_s:g} s windows"
         title = (
@@ -91,7 +91,7 @@ class Score:
         return lines + self.remarks()
 
     def remarks(self) -> list[str]:
-        """What `lines` says below the table: agreement, abstention, conditions."""
+        """The lines below the table: agreement, gated errors, conditions."""
         return self._agreement() + self._by_condition()
 
     def _agreement(self) -> list[str]:
@@ -140,5 +140,5 @@ def plain(value: Any) -> Any:
 
 
 def shown(value: float, digits: int) -> str:
-    """A figure for people; a dash where there is none."""
+    """A number as text; a dash where there is none."""
     return f"{value:.{digits}f}" if math.isfinite(value) else "-"

@@ -1,4 +1,4 @@
-"""From recordings to a score: the windows, their aggregates, and what surrounds them."""
+"""From recordings to a score: windows, metrics, and all else in a `Score`."""
 
 import hashlib
 import math

@@ -1,4 +1,4 @@
-"""How well heart-rate variability survives: predicted against true, recording by recording."""
+"""Errors of heart-rate variability: predicted and true, recording by recording."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,7 +29,8 @@ class HrvErrors:
 
 
 def hrv_errors(recordings: Sequence[PredictedRecording], protocol: Protocol) -> HrvErrors | None:
-    """Errors over whole recordings; None under rPPG-Toolbox's protocols or without any support."""
+    """Errors over whole recordings; None under rPPG-Toolbox's protocols, or if no recording is
+    long and clean enough."""
     if protocol.heart_rate != "physkit":
         return None
     pairs = [pair for r in recordings if (pair := _pair(r, protocol)) is not None]

@@ -1,4 +1,4 @@
-"""From recordings to windows, and from each window to its figures."""
+"""From recordings to windows, and from each window to heart rates, SNR and MACC."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class WindowRow:
     macc: float
     """Maximum amplitude of the cross-correlation with the label, 0 to 1."""
     quality: float
-    """Signal quality of the prediction, 0 to 1, which knows no label."""
+    """Signal quality of the prediction, 0 to 1, computed without the label."""
     conditions: Mapping[str, Condition]
     """Properties of the recording."""
 
@@ -55,7 +55,7 @@ def cut_windows(
     window_s: float | None,
     hr: HeartRateMethod,
 ) -> list[WindowRow]:
-    """The windows of one recording under a protocol; `window_s` None takes it whole.
+    """The windows of one recording under a protocol; `window_s` None is the whole recording.
 
     A last window under `MIN_SAMPLES` is left out: rPPG-Toolbox skips it too, or fails at nine.
 
@@ -85,10 +85,10 @@ def cut_windows(
 def waveforms(
     recording: PredictedRecording, protocol: Protocol
 ) -> tuple[Float[np.ndarray, "u"], Float[np.ndarray, "u"]]:
-    """Prediction and label as windows are cut from them.
+    """Prediction and label, before they are cut into windows.
 
     physkit's protocol sums differences and resamples by the true timestamps, with NaN in gaps;
-    rPPG-Toolbox's sums within each window (see `filtered`) and knows no timestamps.
+    rPPG-Toolbox's sums within each window (see `filtered`) and uses no timestamps.
     """
     both = (recording.prediction, recording.label)
     if protocol.heart_rate == "toolbox":

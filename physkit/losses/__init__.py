@@ -10,5 +10,5 @@ LOSSES = Registry(
         "spectral": "physkit.losses.spectral:spectral",
     },
 )
-"""Loss name to function (b t), (b t), fps (b) -> (b). One value a clip, so that a bad clip can be
-named; the mean over a batch is what training lowers."""
+"""Loss name to function (b t), (b t), fps (b) -> (b). One value a clip, so that an error can name
+the clip; training minimises the mean over the batch."""

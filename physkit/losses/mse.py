@@ -10,7 +10,7 @@ def mse(
     prediction: Float[Tensor, "b t"],
     label: Float[Tensor, "b t"],
     *,
-    fps: Float[Tensor, "b"],  # noqa: ARG001  every loss is called alike
+    fps: Float[Tensor, "b"],  # noqa: ARG001  all losses have the same arguments
 ) -> Float[Tensor, "b"]:
     """Mean over time of the squared difference, both sides standardised over time; 0 to 4.
 

@@ -1,4 +1,4 @@
-"""One less Pearson's correlation."""
+"""One minus Pearson's correlation."""
 
 from jaxtyping import Float
 from torch import Tensor
@@ -10,7 +10,7 @@ def neg_pearson(
     prediction: Float[Tensor, "b t"],
     label: Float[Tensor, "b t"],
     *,
-    fps: Float[Tensor, "b"],  # noqa: ARG001  every loss is called alike
+    fps: Float[Tensor, "b"],  # noqa: ARG001  all losses have the same arguments
 ) -> Float[Tensor, "b"]:
-    """1 - r over time, 0 to 2; 1 where either side has no change. PhysNet: Yu et al. 2019."""
+    """1 - r over time, 0 to 2; 1 where either side is constant. PhysNet: Yu et al. 2019."""
     return 1 - (standardised(prediction) * standardised(label)).mean(dim=1)

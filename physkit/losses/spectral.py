@@ -1,4 +1,4 @@
-"""How far the power of a pulse lies from the heart rate of its label."""
+"""Divergence of a pulse's power spectrum from the heart rate of its label."""
 
 import math
 
@@ -10,7 +10,7 @@ from physkit.losses.standardise import standardised
 from physkit.signal.heart_rate import HIGH_HZ, LOW_HZ
 
 SPACING_HZ = 0.5 / 60
-"""Distance of the frequencies looked at: half a beat a minute."""
+"""Spacing of the frequencies: half a beat a minute."""
 HANN_WIDTH = 0.61
 """Standard deviation of the power of a sinusoid under a Hann window, times its duration."""
 EPS = 1e-12
@@ -21,10 +21,10 @@ def spectral(
 ) -> Float[Tensor, "b"]:
     """Kullback-Leibler divergence, in nats, of the prediction's power from the label's heart rate.
 
-    Power under a Hann window at frequencies from 0.6 to 3.3 Hz, as a distribution; the label is a
-    Gaussian around its strongest frequency, as wide as a sinusoid of that duration shows. So a
-    clean sinusoid at the right rate costs about 0, whatever its phase: a lag of the label, which
-    spoils the other losses, does no harm here. fps: true rate of each clip in Hz.
+    The prediction: its power under a Hann window from 0.6 to 3.3 Hz, normalised to a distribution.
+    The label: a Gaussian around its strongest frequency, as wide as the peak of a sinusoid of that
+    duration. So the loss of a clean sinusoid at the right rate is about 0, whatever its phase: a
+    lag of the label, which harms the other losses, has no effect. fps: true rate of each clip, Hz.
     A heart rate as a label distribution over the power spectrum: PhysFormer, Yu et al. 2022
     (arXiv 2111.12082); cross-entropy of the spectrum with the rate: Niu et al. 2020.
     """

@@ -18,7 +18,7 @@ NOMINAL_FPS = 30  # the published scale of a step: one frame at 30 fps has lengt
 
 
 class SSMState(NamedTuple):
-    """What an SSM remembers: its complex state and the last inputs of its short convolution."""
+    """State of an SSM: its complex state and the last inputs of its short convolution."""
 
     real: Float[Tensor, "b heads p n"]
     imag: Float[Tensor, "b heads p n"]
@@ -26,7 +26,7 @@ class SSMState(NamedTuple):
 
 
 class SSM(nn.Module):
-    """d_model values a frame in, d_model out; d_inner = 2 d_model, d_inner / head_dim heads."""
+    """Takes and returns d_model values a frame; d_inner = 2 d_model, d_inner / head_dim heads."""
 
     frames_a_second: Tensor
     norm_eps: Tensor
@@ -58,7 +58,7 @@ class SSM(nn.Module):
         self.skip = nn.Parameter(torch.ones(2 * self.n_heads))
         self.norm_weight = nn.Parameter(torch.ones(2 * self.d_inner))
         self.out_proj = nn.Linear(2 * self.d_inner, d_model, bias=False)
-        # Constants as tensors: a Python number is converted anew by every operator that it enters.
+        # Constants as tensors: every operator would convert a Python number again.
         for name, value in (
             ("frames_a_second", NOMINAL_FPS),
             ("norm_eps", NORM_EPS),
@@ -82,7 +82,7 @@ class SSM(nn.Module):
     def step(
         self, u: Float[Tensor, "b d"], dt_s: Float[Tensor, "b"], state: SSMState
     ) -> tuple[Float[Tensor, "b d"], SSMState]:
-        """One frame. Written for few operators: each costs more than its arithmetic."""
+        """One frame. Written with few operators: calling one costs more than its arithmetic."""
         gate, new_row, dt = self._project(u)
         rows = torch.cat([state.rows[:, 1:], new_row.unsqueeze(1)], dim=1)
         mixed = torch.clamp((rows * self.conv_weight).sum(dim=1) + self.conv_bias, 0, 6)
@@ -95,7 +95,7 @@ class SSM(nn.Module):
     def forward(
         self, u: Float[Tensor, "b t d"], dt_s: Float[Tensor, "b t"], state: SSMState
     ) -> tuple[Float[Tensor, "b t d"], SSMState]:
-        """A clip. In float32 (or float64) whatever autocast says: what recurs needs the digits."""
+        """A clip. In float32 (or float64) even under autocast: a recurrence needs the precision."""
         with torch.autocast(u.device.type, enabled=False):
             u = u.to(self.in_proj.weight.dtype)
             y, rows, real, imag = self.op(

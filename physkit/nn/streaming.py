@@ -1,4 +1,4 @@
-"""The protocol that every pulse model keeps, a network or a classical method."""
+"""The protocol of every pulse model, network or classical method."""
 
 from abc import ABC, abstractmethod
 from typing import ClassVar, Generic, Literal, TypeVar
@@ -30,7 +30,7 @@ class PulseModel(nn.Module, ABC, Generic[StateT]):
     """Whether pulse comes while frames do. False: all of it comes from `finish`."""
 
     warmup_s: ClassVar[float] = 0.0
-    """Seconds of a stream that are worth reading twice, first only to settle the state."""
+    """Seconds at the start of a stream that are read twice, first only to settle the state."""
 
     training_bytes_a_frame: ClassVar[int | None] = None
     """Memory that a frame takes between the forward and the backward pass; None lets
@@ -56,11 +56,11 @@ class PulseModel(nn.Module, ABC, Generic[StateT]):
 
         clip: RGB in [0, 1]. dt_s: seconds since the frame before, for each frame; what it says of
         a stream's very first frame is that frame's duration. state: None starts a new stream.
-        k = t for a network; a method that looks ahead answers later, so k <= t, perhaps 0.
+        k = t for a network; a method that needs later frames returns samples later: k <= t.
         """
 
     def finish(self, state: StateT) -> Float[Tensor, "b k"]:
-        """The samples still owed when a stream ends; none where every frame was answered."""
+        """The samples that are still missing when a stream ends, for methods with k < t."""
         if not isinstance(state, dict):
             raise NotImplementedError(f"{type(self).__name__} must say how its state is finished")
         first: Tensor = next(iter(state.values()))
@@ -78,7 +78,7 @@ class PulseModel(nn.Module, ABC, Generic[StateT]):
     ) -> tuple[Float[Tensor, "b"], StateT]:
         """One frame, `dt_s` seconds after the one before: one pulse sample, and the next state.
 
-        The sample is NaN while the method has none to give: it looks ahead, and still owes it.
+        The sample is NaN while the method needs later frames; it then comes with `finish`.
         """
         pulse, state = self(
             rearrange(frame, "b h w c -> b 1 h w c"), rearrange(dt_s, "b -> b 1"), state

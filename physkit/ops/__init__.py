@@ -1,1 +1,1 @@
-"""Pure tensor functions, one folder an op: a reference and its fast twins."""
+"""Pure tensor functions, one folder an op: a reference and its fast forms."""

@@ -12,8 +12,8 @@ def _scan_in_place(a: Tensor, u: Tensor) -> Tensor:
     """Brent-Kung scan of u (b t m c) by a (b t 1 c), overwriting u.
 
     2 t multiply-adds in 2 log2 t sweeps (the loops run over sweeps, not over time).
-    The up-sweep leaves at every 2^k-th moment the sum of its 2^k inputs, decayed to that moment;
-    the down-sweep hands each finished moment to the one half a span later.
+    The up-sweep stores at every 2^k-th frame the sum of its 2^k inputs, decayed to that frame;
+    the down-sweep adds each finished frame to the one half a span later.
     """
     length = u.shape[1]
     decays = []

@@ -1,4 +1,4 @@
-"""How much each pixel changes from frame to frame, whatever the light and the skin.
+"""The relative change of each pixel from frame to frame, independent of light and skin tone.
 
 rPPG-Toolbox's "DiffNormalized". Chen & McDuff 2018, "DeepPhys"; Liu et al. 2023.
 """
@@ -10,7 +10,7 @@ from torch import Tensor
 DARK = 1e-7
 """Added to a sum of two grey levels, of 255, so that black on black is no change."""
 ROUNDING = 1e-6
-"""A variance that is a smaller share of the mean square is rounding."""
+"""A variance below this share of the mean square is a rounding error."""
 
 
 def normalised_difference(
@@ -18,9 +18,9 @@ def normalised_difference(
 ) -> Float[Tensor, "*b t h w c"]:
     """(x[t+1] - x[t]) / (x[t+1] + x[t]) over the standard deviation of all its values.
 
-    Clip by clip: the last four dimensions are one. white: the value of a white pixel, such as 1 or
-    255. The last frame, which nothing follows, is zeros; so is a clip without any change. Float32
-    at least: bfloat16 has no digits for the change that blood makes.
+    Clip by clip: the last four dimensions are one clip. white: the value of a white pixel, such as
+    1 or 255. The last frame is zeros, since none follows it; so is a clip without any change.
+    Float32 at least: bfloat16 is too coarse for the change that a heartbeat makes.
     """
     x = frames.to(torch.promote_types(frames.dtype, torch.float32))
     if x.shape[-4] < 2:

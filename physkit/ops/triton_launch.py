@@ -1,4 +1,4 @@
-"""What every Triton op shares: where its kernels may run, and in which precision they count."""
+"""Shared by the Triton ops: where kernels may run, and the dtype in which they compute."""
 
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -21,13 +21,13 @@ def require_shapes(**expected: tuple[Tensor, Shape]) -> None:
 
 
 def accumulator(*tensors: Tensor) -> torch.dtype:
-    """What a recurrence over these is carried in: float32, or float64 where one of them is."""
+    """The dtype of a recurrence over these: float64 where one of them is, else float32."""
     wide = any(tensor.dtype == torch.float64 for tensor in tensors)
     return torch.float64 if wide else torch.float32
 
 
 def launch(kernel: Any, grid: Shape, *args: Any, **options: Any) -> None:
-    """Run `kernel` over `grid`, on the device on which its tensors lie.
+    """Run `kernel` over `grid`, on the device of its tensors.
 
     Raises BackendError for tensors on a CPU, unless Triton's interpreter runs the kernel.
     """
@@ -51,11 +51,11 @@ def register_backward(forward: Any, backward: Any, *, n_kept: int) -> None:
     """Make one op the gradient of another, whose last output (borders) only `backward` reads.
 
     `backward` takes the first `n_kept` inputs of `forward`, the borders, and gradients to the
-    other outputs, contiguous, and 0 where none came.
+    other outputs: contiguous, and zeros where there is no gradient.
     """
 
     def keep(ctx: Any, inputs: tuple[Tensor, ...], output: tuple[Tensor, ...]) -> None:
-        ctx.set_materialize_grads(False)  # or the borders would get zeros that nothing reads
+        ctx.set_materialize_grads(False)  # no zeros for the borders, which nothing reads
         *outputs, borders = output
         ctx.save_for_backward(*inputs[:n_kept], borders)
         ctx.shapes = [z.shape for z in outputs]

@@ -24,7 +24,7 @@ Step = Callable[Concatenate[Tensor, StateT, ...], tuple[Tensor, StateT]]
 
 
 class Steps(Protocol, Generic[StateT]):
-    """What can be compiled: any network that answers frame by frame."""
+    """What can be compiled: any network with a one-frame step."""
 
     def init_state(self, batch_size: int = 1) -> StateT:
         """The state before the first frame."""
@@ -38,17 +38,17 @@ class Steps(Protocol, Generic[StateT]):
 def compile_step(net: Steps[StateT], frame: Float[Tensor, "b h w 3"]) -> Step[StateT]:
     """`net.step` compiled ahead of time for frames of exactly the shape and dtype of `frame`.
 
-    Takes about half a minute and a C++ compiler the first time, and some seconds from then on: what
-    was compiled is kept in the cache folder. What comes back is called as `net.step` is and
-    answers the same, without gradients; it holds the weights as they are now. It is exported and
-    compiled rather than wrapped by `torch.compile(net.step)`, which works as well but checks
-    hundreds of guards and runs its kernels from Python at every frame (docs/benchmarks.md).
+    Takes about half a minute and a C++ compiler the first time, and some seconds from then on: the
+    machine code is kept in the cache folder. The result has the arguments and values of `net.step`,
+    without gradients; it contains the weights as they are now. `torch.compile(net.step)` works
+    too, but checks hundreds of guards and calls its kernels from Python at every frame
+    (docs/benchmarks.md).
 
     Raises MissingExtraError without a C++ compiler; the step raises InputError for another shape
     or dtype than it was compiled for.
     """
     state = net.init_state(frame.shape[0])
-    dt_s = torch.full(frame.shape[:1], 1 / 30, dtype=frame.dtype)  # any: only its shape counts
+    dt_s = torch.full(frame.shape[:1], 1 / 30, dtype=frame.dtype)  # any: only the shape counts
     example = tuple(x.detach().contiguous() for x in (frame, dt_s, *leaves_of(state)))
     expected = [(x.shape, x.dtype) for x in example]
     exported = _exported(_FlatStep(net, state), example)

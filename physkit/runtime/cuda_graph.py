@@ -7,15 +7,15 @@ from torch import Tensor
 from physkit.runtime.compiled import StateT, Step, Steps, leaves_of
 
 WARM_UP_STEPS = 3
-"""Runs before the capture, in which libraries choose their kernels and take their memory."""
+"""Runs before the capture, in which libraries choose kernels and allocate memory."""
 
 
 def capture_step(net: Steps[StateT], frame: Float[Tensor, "b h w 3"]) -> Step[StateT]:
-    """`net.step` for frames of exactly the shape and dtype of `frame`, which lies on a GPU.
+    """`net.step` for frames of exactly the shape and dtype of `frame`, which is on a GPU.
 
-    The graph keeps the state in buffers of its own, and the state that it returns is these: given
-    back, it costs no copy; any other state is copied in. So, unlike `net.step`, a call overwrites
-    the state that the call before it returned.
+    The graph keeps the state in its own buffers and returns these: passing them to the next call
+    costs no copy; any other state is copied. So, unlike `net.step`, a call overwrites the state
+    that the previous call returned.
     """
     state = net.init_state(frame.shape[0])
     frame, buffers = frame.clone(), leaves_of(state)

@@ -1,4 +1,4 @@
-"""One small class over every deployed FacePhys, whatever runs it.
+"""One small class over every deployed FacePhys and every runtime.
 
 Imports nothing but NumPy before a file is opened, and then only what runs that file.
 """
@@ -18,17 +18,17 @@ from physkit.runtime.engines import BY_SUFFIX, ENGINES
 from physkit.runtime.engines.base import Engine, as_engine, as_file
 
 LONGEST_DT_S = 1.0
-"""No frame lasts longer: after such a gap a stream begins anew."""
+"""Longest `dt_s`; after a longer gap start a new stream."""
 FIXED_TOLERANCE = 0.05
-"""How far a frame's duration may be off, as a share, where an artifact was made for one rate."""
+"""Largest relative error of `dt_s` for an artifact that was made for one frame rate."""
 
 
 class Session:
-    """A FacePhys that carries one stream from frame to frame.
+    """A FacePhys with the state of one stream.
 
     artifact: a file of `physkit export` (.onnx, .tflite, .jax), or FacePhys weights (.safetensors,
       .h5), which torch runs.
-    runtime: a name in `physkit.runtime.engines.ENGINES`; auto goes by the file.
+    runtime: a name in `physkit.runtime.engines.ENGINES`; auto: by the suffix of the file.
     threads: CPU threads that the runtime may use.
     device: torch device of the torch runtimes; on a GPU a step is one CUDA graph.
 
@@ -94,13 +94,13 @@ class Session:
     def run(
         self, frames: Iterable[np.ndarray], timestamps_s: Sequence[float] | np.ndarray
     ) -> np.ndarray:
-        """Pulse (t,) of face crops at rising times in seconds; goes on where the last run ended.
+        """Pulse (t,) of face crops at increasing times in seconds; continues the last run.
 
-        A frame that follows none, or steps, is taken to last as long as the next; after more than
-        MAX_GAP_S without a frame the stream begins anew. Raises InputError before any frame is
-        read for times that do not rise from the last run's end on, or do not fit the artifact's
-        chunks or rate; and at the frame for one that cannot be used, up to where the stream has
-        then gone on.
+        The first frame, and the first one after calls of `step`, get the duration of the next
+        frame. After more than MAX_GAP_S without a frame a new stream starts. Raises InputError
+        before the first frame if the times do not increase from the end of the last run on, or do
+        not fit the artifact's chunks or rate; and at a frame that cannot be used: the frames before
+        it have then been read.
         """
         times_s = np.asarray(timestamps_s, np.float64)
         dt_s, is_new = self._durations(times_s)
@@ -120,7 +120,7 @@ class Session:
         return np.concatenate(pulses) if pulses else np.zeros(0, np.float32)
 
     def reset(self) -> None:
-        """Begins a new stream."""
+        """Starts a new stream."""
         self._engine.set_states(self._engine.initial)
         self._last_s = None
 
@@ -129,14 +129,14 @@ class Session:
         return self._engine.states()
 
     def save_state(self, path: str | Path) -> None:
-        """Writes the moment of the stream, bit by bit, as safetensors."""
+        """Writes the states, exactly, as safetensors."""
         metadata = {"weights_sha256": self.card.weights_sha256, "model": self.card.model}
         if self._last_s is not None:
             metadata["last_s"] = self._last_s.hex()
         write_arrays(Path(path), as_file(self._engine.states(), self.card), metadata)
 
     def load_state(self, path: str | Path) -> None:
-        """Goes on from a saved moment, which may come from another runtime of the same weights.
+        """Continues from saved states, which may come from another runtime of the same weights.
 
         Raises InputError, and leaves the stream as it was, for a file that does not fit.
         """
@@ -175,7 +175,7 @@ class Session:
         return duration_s
 
     def _durations(self, times_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Duration of each frame, and whether a stream begins with it."""
+        """Duration of each frame, and whether a new stream starts at it."""
         if times_s.ndim != 1 or not np.isfinite(times_s).all():
             raise InputError("timestamps_s: one finite number a frame is needed")
         before_s = times_s[:1] - NOMINAL_DT_S if self._last_s is None else [self._last_s]
@@ -190,7 +190,7 @@ class Session:
         following = np.append(dt_s[1:], NOMINAL_DT_S)
         following[following > MAX_GAP_S] = NOMINAL_DT_S
         is_untold = is_new.copy()
-        is_untold[:1] |= self._last_s is None  # the first frame goes on from an unknown moment
+        is_untold[:1] |= self._last_s is None  # the time of the frame before is unknown
         dt_s = np.where(is_untold, following, dt_s)
         self._check_rate(dt_s[~is_untold])
         return dt_s.astype(np.float32), is_new

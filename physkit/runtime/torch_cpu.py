@@ -1,4 +1,4 @@
-"""How torch uses the CPU for a while: threads, and what it makes of the smallest numbers."""
+"""Context managers for torch on the CPU: number of threads, flushing of denormal numbers."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ _DENORMAL = np.float32(1e-40)
 
 @contextmanager
 def torch_threads(threads: int | None) -> Iterator[None]:
-    """Torch on so many threads (None: half of what it has) inside, and as it was afterwards."""
+    """Torch with so many threads (None: half of its threads) inside; restored afterwards."""
     import torch
 
     before = torch.get_num_threads()
@@ -23,14 +23,14 @@ def torch_threads(threads: int | None) -> Iterator[None]:
 
 @contextmanager
 def flushed_denormals() -> Iterator[None]:
-    """Denormal numbers count as zero inside; as they did before afterwards.
+    """Denormal numbers are flushed to zero inside; the setting is restored afterwards.
 
-    A state that nothing drives decays into denormal numbers and stays there, and arithmetic on
-    those is a third slower: 10 minutes of video begin at 270 frames/s and end at 200.
+    A state without input decays into denormal numbers and stays there, and arithmetic on those is
+    a third slower: 10 minutes of video start at 270 frames/s and end at 200.
     """
     import torch
 
-    before = bool(_DENORMAL * np.float32(1) == 0)  # torch does not tell
+    before = bool(_DENORMAL * np.float32(1) == 0)  # torch has no getter
     torch.set_flush_denormal(True)
     try:
         yield

@@ -10,9 +10,9 @@ from scipy.signal import argrelextrema
 from physkit.signal.heart_rate import hann_spectrum, spectral_heart_rate_bpm
 
 _FINE_FPS = 100.0
-"""Slower signals are first brought to this rate, so that a foot lies between close samples."""
+"""Slower signals are first resampled to this rate, to locate a foot between close samples."""
 _MIN_DURATION_S = 2.0
-"""Under two seconds no rhythm can be told."""
+"""A shorter signal shows no rhythm."""
 _LOCAL_WINDOW_S = 10.0
 """Length of the windows in which the local heart rate is read."""
 _RHYTHM_WEIGHT = 2.0
@@ -25,8 +25,8 @@ def find_beats(pulse: Float[np.ndarray, "t"], *, fps: float) -> Float[np.ndarray
     """Times in seconds after the first sample at which beats begin (pulse feet: the minima).
 
     pulse: uniform samples without NaN, upright: a beat is a rise, as in contact PPG and in the
-    output of physkit's networks. Empty for a flat or too short signal. The finder always follows
-    the best rhythm there is, also in noise: ask `signal_quality` whether to believe it.
+    output of physkit's networks. Empty for a flat or too short signal. Beats are found in noise,
+    too: `signal_quality` tells a pulse from noise.
 
     Candidates are the upstrokes; a dynamic programme picks the chain of strong ones with steady
     intervals (after Ellis 2007), so that neither dicrotic waves nor noise add beats. The foot is
@@ -69,7 +69,7 @@ def _filtered(
     frequency_hz = np.fft.rfftfreq(nfft, 1 / fps)
     frequency_hz[0] = frequency_hz[1] * 1e-3
     gain = 1 / ((1 + (low_hz / frequency_hz) ** 4) * (1 + (frequency_hz / high_hz) ** 4))
-    # the transform is circular: the last value bridges to the first
+    # the transform is circular: a straight line connects the last value to the first
     bridge = np.linspace(padded[-1], padded[0], nfft - padded.shape[0] + 2)[1:-1]
     y = np.fft.irfft(np.fft.rfft(np.concatenate([padded, bridge])) * gain, nfft)
     return np.asarray(y[pad : pad + x.shape[0]])
@@ -93,7 +93,7 @@ def _local_period_s(x: Float[np.ndarray, "t"], *, fps: float) -> Float[np.ndarra
     if not known.any():
         return None
     rates, centres = rates[known], (starts[known] + window / 2)
-    # a window that lost the rhythm must not bend it: neighbours outvote it
+    # a median over neighbours: one window with a wrong rate must not change the period
     smooth = np.array([np.median(rates[max(0, i - 2) : i + 3]) for i in range(rates.size)])
     return np.asarray(60 / np.interp(np.arange(n), centres, smooth))
 
@@ -104,13 +104,13 @@ def _candidates(
     """Samples of steepest rise, and their slope relative to the strong ones around (0 to 1)."""
     slope = np.gradient(coarse)
     tops = argrelextrema(slope, np.greater)[0]
-    if slope[-1] > slope[-2]:  # the last rise may be cut off before its steepest moment
+    if slope[-1] > slope[-2]:  # the signal may end before the last rise is steepest
         tops = np.append(tops, slope.shape[0] - 1)
     tops = tops[slope[tops] > 0]
     if tops.size == 0:
         return tops, np.zeros(0)
     steps = slope[tops]
-    # of the candidates of about eight beats, the strong ones are the systolic upstrokes
+    # the strong candidates within about eight beats are the systolic upstrokes
     beats_per_candidate = tops.size * float(np.median(period_s)) * fps / coarse.shape[0]
     size = max(5, int(8 * beats_per_candidate))
     reference = percentile_filter(steps, 100 - 60 / max(1.0, beats_per_candidate), size=size)
@@ -150,8 +150,8 @@ def _feet(
 ) -> Float[np.ndarray, "m"]:
     """The minimum before each upstroke, in samples with fractions; none where it is cut off.
 
-    The coarse signal says where, the fine one places it within a tenth of a beat of there: in
-    noise, a search of the fine signal alone would stray.
+    The minimum of the coarse signal is refined in the fine signal within a tenth of a beat: in
+    noise, the fine signal alone would give a wrong minimum.
     """
     feet: list[float] = []
     for upstroke in upstrokes.tolist():

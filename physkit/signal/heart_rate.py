@@ -1,6 +1,6 @@
 """Heart rate of one uniformly sampled pulse: rPPG-Toolbox's two estimates and physkit's own.
 
-Every estimate is NaN where the signal holds none.
+An estimate is NaN where the signal has no heart rate.
 """
 
 from dataclasses import dataclass
@@ -12,15 +12,15 @@ from scipy.signal import find_peaks, periodogram
 from physkit.core.units import bpm_from_hz
 
 LOW_HZ = 0.6
-"""Slowest heart rate that is looked for: 36 bpm."""
+"""Lowest heart rate that is found: 36 bpm."""
 HIGH_HZ = 3.3
-"""Fastest heart rate that is looked for: 198 bpm."""
+"""Highest heart rate that is found: 198 bpm."""
 
 
 def density(
     x: Float[np.ndarray, "t"], *, fps: float
 ) -> tuple[Float[np.ndarray, "f"], Float[np.ndarray, "f"]]:
-    """Frequencies in Hz and the one-sided density periodogram that rPPG-Toolbox takes.
+    """Frequencies in Hz and the one-sided density periodogram of rPPG-Toolbox.
 
     Boxcar window, mean kept, zero-padded to the smallest power of two that holds the signal.
     """
@@ -47,12 +47,12 @@ def fft_heart_rate_bpm(
 def peak_heart_rate_bpm(x: Float[np.ndarray, "t"], *, fps: float) -> float:
     """60 fps over the mean interval between all local maxima; NaN for fewer than two.
 
-    No height, distance or prominence is asked of a maximum. rPPG-Toolbox, Liu et al. 2023.
+    A maximum may have any height, distance or prominence. rPPG-Toolbox, Liu et al. 2023.
     """
     peaks, _ = find_peaks(x)
     if peaks.size < 2:
         return float("nan")
-    # divided in this order, it rounds as rPPG-Toolbox does
+    # the order of divisions gives the rounding of rPPG-Toolbox
     return float(60 / (np.mean(np.diff(peaks)) / fps))
 
 
@@ -65,7 +65,7 @@ class Spectrum:
     power: Float[np.ndarray, "f"]
     """Arbitrary units; sums to 1 unless the signal is constant."""
     resolution_hz: float
-    """One over the duration of the signal behind it."""
+    """One over the duration of the signal."""
 
 
 def hann_spectrum(
@@ -82,7 +82,7 @@ def hann_spectrum(
 
 
 def average_spectrum(spectra: list[Spectrum]) -> Spectrum:
-    """The mean of spectra on one frequency grid, each weighted by the duration behind it."""
+    """The mean of spectra on one frequency grid, weighted by the durations of their signals."""
     weights = np.array([1 / s.resolution_hz for s in spectra])
     power = np.average([s.power for s in spectra], axis=0, weights=weights)
     return Spectrum(spectra[0].frequency_hz, power, float(1 / weights.max()))
@@ -93,8 +93,9 @@ def spectral_heart_rate_bpm(
 ) -> float:
     """The frequency of the strongest local maximum in the band, in bpm; NaN if there is none.
 
-    A parabola through the logarithms of the top three bins gives the place between bins. Where the
-    top is the second harmonic of a pulse, the fundamental is returned: see `_fundamental_below`.
+    The vertex of a parabola through the logarithms of the maximum and its two neighbours is the
+    frequency. Where the maximum is the second harmonic of a pulse, the fundamental is returned: see
+    `_fundamental_below`.
     """
     top = _strongest_maximum(spectrum, low_hz, high_hz)
     if top is None:
@@ -106,12 +107,12 @@ def spectral_heart_rate_bpm(
 def heart_rate_bpm(
     x: Float[np.ndarray, "t"], *, fps: float, low_hz: float = LOW_HZ, high_hz: float = HIGH_HZ
 ) -> float:
-    """physkit's spectral heart rate of a detrended pulse, in bpm, to well under 0.1 bpm."""
+    """physkit's spectral heart rate of a detrended pulse, in bpm, exact to under 0.1 bpm."""
     return spectral_heart_rate_bpm(hann_spectrum(x, fps=fps), low_hz=low_hz, high_hz=high_hz)
 
 
 def _strongest_maximum(spectrum: Spectrum, low_hz: float, high_hz: float) -> int | None:
-    """Index of the highest local maximum in the band: its edge is no pulse, but leaked drift."""
+    """Index of the highest local maximum in the band; a value at its edge is leaked drift."""
     power = spectrum.power
     first, last = np.searchsorted(spectrum.frequency_hz, [low_hz, high_hz])
     inner = np.arange(max(int(first), 1), min(int(last), power.shape[0] - 1))
@@ -122,9 +123,9 @@ def _strongest_maximum(spectrum: Spectrum, low_hz: float, high_hz: float) -> int
 def _fundamental_below(spectrum: Spectrum, top: int, low_hz: float) -> int | None:
     """Index of the fundamental if the maximum `top` is its second harmonic, else None.
 
-    Asked of the spectrum: maxima at half and at three halves of the frequency, at least 10 % and
-    2 % of the top, and 12 and 4 times the median of the band, which exponentially distributed noise
-    passes once in 4,000 and once in 16 times.
+    That needs a maximum at half of the frequency, of at least 10 % of the top and 12 times the
+    median of the band, and one at three halves, of 2 % and 4 times. Exponentially distributed noise
+    exceeds 12 times once in 4,000, and 4 times once in 16 cases.
     """
     top_hz, tolerance_hz = spectrum.frequency_hz[top], 0.5 * spectrum.resolution_hz
     if top_hz / 2 < low_hz:

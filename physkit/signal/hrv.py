@@ -8,16 +8,16 @@ from scipy.ndimage import median_filter
 from scipy.signal import lombscargle
 
 MIN_DURATION_S = 30.0
-"""Shortest recording for SDNN, RMSSD and pNN50: agreement with five minutes is fair from 30 s on
-(Munoz et al. 2015; Baek et al. 2015 ask the same 30 s for RMSSD)."""
+"""Shortest recording for SDNN, RMSSD and pNN50: from 30 s on they agree fairly with those of five
+minutes (Munoz et al. 2015; for RMSSD also Baek et al. 2015)."""
 MIN_SPECTRUM_S = 120.0
 """Shortest recording for LF/HF: about two minutes resolve the low band (Task Force 1996)."""
 MAX_ARTEFACT_FRACTION = 0.1
-"""Largest share of intervals that may be set aside before the rest says nothing any more."""
+"""Largest share of intervals that may be left out; with more, HRV is not computed."""
 MAX_DEVIATION = 0.3
-"""An interval further than this share from its neighbours' median is no normal one. Malik's 20 %
-(Task Force 1996) also cuts strong respiratory arrhythmia in the young; a missed beat is at 100 %, a
-doubled one at 50 %."""
+"""An interval that differs more than this from the median of its neighbours is not normal. Malik's
+20 % (Task Force 1996) also removes strong respiratory arrhythmia of young people; a missed beat
+differs by 100 %, an extra beat by 50 %."""
 INTERVAL_RANGE_S = (0.3, 2.0)
 """Intervals outside are not physiological at rest (200 and 30 bpm)."""
 LOW_BAND_HZ = (0.04, 0.15)
@@ -31,7 +31,7 @@ class HRV:
     """Variability of the intervals between normal beats (NN)."""
 
     n_beats: int
-    """Beats the figures rest on."""
+    """Number of beats."""
     duration_s: float
     """From the first beat to the last."""
     mean_nn_ms: float
@@ -45,7 +45,7 @@ class HRV:
     lf_hf: float | None
     """Power in 0.04-0.15 Hz over that in 0.15-0.4 Hz by Lomb-Scargle; None under two minutes."""
     artefact_fraction: float
-    """Share of intervals set aside as ectopic or misdetected."""
+    """Share of intervals left out as ectopic or misdetected."""
 
 
 def hrv(
@@ -54,9 +54,9 @@ def hrv(
     min_duration_s: float = MIN_DURATION_S,
     max_artefact_fraction: float = MAX_ARTEFACT_FRACTION,
 ) -> HRV | None:
-    """Variability of beats at `beats_s` (seconds, increasing); None where it would mislead.
+    """Variability of beats at `beats_s` (seconds, increasing); None where it is not reliable.
 
-    Ectopic or misdetected intervals (see `normal_intervals`) are set aside, never replaced by
+    Ectopic or misdetected intervals (see `normal_intervals`) are left out and not replaced by
     interpolated ones; a difference counts only between two normal neighbours. None under
     `min_duration_s`, under 20 normal intervals, or above `max_artefact_fraction`.
     Task Force of the ESC and NASPE 1996.
@@ -94,7 +94,7 @@ def _lf_hf(times_s: Float[np.ndarray, "n"], nn_ms: Float[np.ndarray, "n"]) -> fl
     duration_s = times_s[-1] - times_s[0]
     if duration_s < MIN_SPECTRUM_S:
         return None
-    # five frequencies to a resolution cell trace every peak
+    # five frequencies per resolution cell, so that no peak is missed
     frequency_hz = np.arange(LOW_BAND_HZ[0], HIGH_BAND_HZ[1], 1 / (5 * duration_s))
     power = lombscargle(times_s, nn_ms - nn_ms.mean(), 2 * np.pi * frequency_hz)
     low, high = (

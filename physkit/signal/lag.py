@@ -1,4 +1,4 @@
-"""How late one pulse is behind another, each on its own clock, and whether the clocks drift apart.
+"""The lag between two pulses with their own clocks, and the drift between the clocks.
 
 Positive: the label is late, label(t) = pulse(t - lag).
 """
@@ -15,29 +15,29 @@ from physkit.signal.filters import bandpass
 from physkit.signal.resample import resample, seen_runs
 
 MIN_RUN_S = 2.0
-"""A shorter unbroken stretch is edge for the filter from end to end."""
+"""A shorter unbroken run consists of filter edges only."""
 MIN_FILLED = 0.8
 """Least share of a window in which both pulses must be known."""
 MIN_ENERGY = 1e-9
-"""Energy of a flat window, relative to the whole signal: its correlation is rounding."""
+"""Energy of a flat window, relative to the whole signal: its correlation is a rounding error."""
 
 MAX_OWN_S = 0.15
-"""How far from the common line a window's own peak may lie: under half a beat at 180 bpm."""
+"""Largest distance of a window's own peak from the common line: under half a beat at 180 bpm."""
 MIN_SHARE = 0.3
-"""Least energy of a window that is taken as its own, relative to the strongest."""
+"""Least energy of a window that counts, relative to the strongest window."""
 SLACK = 2
-"""Ticks by which each window's own peak may lie beside the line."""
+"""Largest distance of a window's own peak from the line, in ticks."""
 LEAST_MISFIT = 1e-3
-"""Share of the label that no pulse explains: below it, waveforms differ by rounding."""
+"""Least unexplained share of the label: below it, waveforms differ by rounding errors."""
 NOISE_SHARE = 0.5
-"""Share of the moments whose misfit counts as noise of its own; the rest is a steady difference of
-the waveforms. By simulation at 20 and 60 s, 48 to 150 bpm: with all of them, a wrong lag is at
-times taken for sure."""
+"""Share of the samples whose misfit counts as independent noise; the rest is a constant difference
+of the waveforms. From simulations of 20 and 60 s, 48 to 150 bpm: if all count, a wrong lag is
+sometimes reported as certain."""
 
 
 @dataclass(frozen=True)
 class LagConfig:
-    """How a lag is looked for, and what it takes to believe it."""
+    """How a lag is estimated, and when the estimate is reliable."""
 
     clock_hz: float = 120.0
     """Rate of the common clock; a parabola finds the peak between its ticks."""
@@ -48,24 +48,24 @@ class LagConfig:
     window_s: float = 10.0
     """Longest window whose correlation is taken on its own."""
     max_lag_s: float = 1.0
-    """Lags in the middle of the recording are looked for from minus this to plus this."""
+    """Largest lag in the middle of the recording, in either direction."""
     max_drift: float = 0.01
-    """Largest growth of the lag that is looked for, in seconds a second: a rate of 30 Hz that is
-    29.97 Hz in truth makes 0.001."""
+    """Largest drift, in seconds of lag a second: a nominal 30 Hz that is 29.97 Hz in truth gives
+    0.001."""
     min_correlation: float = 0.35
-    """A lower correlation at the best lag is no agreement."""
+    """Least correlation at the best lag; with less, pulse and label do not agree."""
     min_windows: int = 3
-    """Fewer windows cannot agree with each other."""
+    """Least number of windows."""
     usual_lag_s: float = 0.2
-    """Spread of the lags that labels have: a steady pulse repeats itself, and where two lags fit
-    alike the smaller is the likelier."""
+    """Usual spread of the lags of labels: a steady pulse repeats, and of two lags that fit equally
+    well the smaller is more likely."""
     max_doubt: float = 4.0
-    """Standard errors by which a lag may fit worse than the best and yet be possible."""
+    """Standard errors by which a possible lag may fit worse than the best one."""
 
 
 @dataclass(frozen=True)
 class LagEstimate:
-    """How late a label is behind a pulse."""
+    """The lag of a label behind a pulse."""
 
     lag_s: float | None
     """Seconds that the label is late, in the middle of the recording; None where unreliable."""
@@ -78,7 +78,7 @@ class LagEstimate:
     drift_error_s_per_s: float
     """Half the width of that growth's 95 % interval; NaN where there are too few windows."""
     span_s: float
-    """Length of the pulse in seconds, over which a drift adds up."""
+    """Length of the pulse in seconds."""
     n_windows: int
     """Windows that were compared."""
     doubt: float
@@ -95,13 +95,13 @@ def estimate_lag(label: Pulse, pulse: Pulse, *, config: LagConfig | None = None)
 def possible_lags(
     label: Pulse, pulse: Pulse, *, config: LagConfig | None = None
 ) -> tuple[LagEstimate, ...]:
-    """How late `label` may be behind `pulse`, the likeliest first; NaN in either is not seen.
+    """Possible lags of `label` behind `pulse`, the most likely first; NaN in either is a gap.
 
-    Both go onto one even clock and through one zero-phase band-pass; short windows are correlated
-    at every lag. The straight lines through (time, lag) along which the mean correlation peaks give
-    lag and drift, then each window's own peak nearby refines both. A steady rhythm fits again a
-    beat later: the unevenness of beats tells such lags apart, and where it does not, the smaller is
-    the likelier, see `LagConfig.usual_lag_s`. One estimate without a lag where none can be had.
+    Both are resampled to one uniform clock and filtered by one zero-phase band-pass; short windows
+    are correlated at every lag. The straight lines of lag over time with the highest mean
+    correlation give lag and drift; the own peak of each window near the line refines both. A steady
+    pulse fits again one beat later: uneven beats separate such lags; otherwise the smaller is more
+    likely, see `LagConfig.usual_lag_s`. One estimate without a lag where none is reliable.
     """
     config = LagConfig() if config is None else config
     windows = _correlate(label, pulse, config)
@@ -118,14 +118,14 @@ def possible_lags(
 
 @dataclass(frozen=True, eq=False)
 class _Windows:
-    """Correlation of the windows that are known well enough."""
+    """Correlation of the windows in which enough samples are known."""
 
     times_s: Float[np.ndarray, "w"]
     """Middle of each, from the middle of the recording."""
     lags_s: Float[np.ndarray, "k"]
     correlations: Float[np.ndarray, "w k"]
     overlap: float
-    """How many windows share each moment."""
+    """Number of windows that contain each sample."""
     span_s: float
     """Length of the recording."""
 
@@ -139,7 +139,7 @@ class _Windows:
         return np.where(known, self.correlations[np.arange(len(index)), index], 0.0)
 
     def misfit(self, line: "_Line") -> float:
-        """Mean logarithm of what the pulse leaves unexplained of the label along a line."""
+        """Mean logarithm of the share of the label that the pulse does not explain along a line."""
         shifts_s = (self.lags_s[1] - self.lags_s[0]) * np.arange(-SLACK, SLACK + 1)
         near = [self.along(replace(line, lag_s=line.lag_s + shift_s)) for shift_s in shifts_s]
         agreement = np.clip(np.max(near, axis=0), 0.0, None)
@@ -189,7 +189,7 @@ def _correlate(label: Pulse, pulse: Pulse, config: LagConfig) -> _Windows:
 def _correlation(
     x: Float[np.ndarray, "n"], y: Float[np.ndarray, "m"], known: Bool[np.ndarray, "m"]
 ) -> Float[np.ndarray, "k"] | None:
-    """Of a window with every equally long window of `y`, over what of that is known.
+    """Correlation of a window with every equally long window of `y`, over the known samples.
 
     None where either is flat.
     """
@@ -199,7 +199,7 @@ def _correlation(
     least = MIN_ENERGY * len(x)
     if not (x @ x > least and y_energy.max() > least):
         return None
-    # where the label ends, a few samples of it must not look like agreement
+    # at the end of the label, a few samples of it must not count as agreement
     x_energy = np.maximum(x_energy, MIN_SHARE * (x @ x))
     y_energy = np.maximum(y_energy, MIN_SHARE * y_energy.max())
     products = correlate(y, x, mode="valid", method="fft")
@@ -223,7 +223,7 @@ def _beside(
     times_s, samples = label.timestamps_s, label.samples
     if len(times_s) < 2:
         return np.zeros(total), np.zeros(total, bool)
-    # shifted to the ticks of the pulse: what lies between two ticks is no lag
+    # shifted to the ticks of the pulse: the offset between ticks is not part of the lag
     origin_s = start_s - reach / config.clock_hz
     lead = int(np.ceil((times_s[0] - origin_s) * config.clock_hz - 1e-6))
     tick_s = origin_s + lead / config.clock_hz
@@ -276,7 +276,7 @@ def _lines(windows: _Windows, config: LagConfig) -> list[_Line]:
 
 
 def _peaks(x: Float[np.ndarray, "k"]) -> list[int]:
-    """Where local maxima lie, the edges left out."""
+    """Indices of local maxima, without the edges."""
     inner = np.arange(1, len(x) - 1)
     return [int(k) for k in inner[(x[inner] > x[inner - 1]) & (x[inner] >= x[inner + 1])]]
 
@@ -294,10 +294,10 @@ def _mean_along(windows: _Windows, drift: float) -> Float[np.ndarray, "k"]:
 
 
 def _likeliest(windows: _Windows, lines: list[_Line], config: LagConfig) -> list[_Line]:
-    """The lines that may be the true one, the likeliest first, with their doubt.
+    """The possible lines, the most likely first, with the standard errors by which each fits worse.
 
-    Misfits of Gaussian noise give each line its likelihood beside the best one's: the doubt is as
-    many standard errors. How far the lag is from zero, in `usual_lag_s`, adds to it in squares.
+    With Gaussian noise, the misfit gives the likelihood of each line relative to the best one. The
+    lag, in units of `usual_lag_s`, is added in squares.
     """
     if not lines:
         return []

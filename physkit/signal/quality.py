@@ -1,4 +1,4 @@
-"""How far a pulse can be believed: signal-to-noise ratio and a quality index."""
+"""Quality of a pulse: signal-to-noise ratio and a quality index."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -16,9 +16,9 @@ SnrKind = Literal["10log10", "20log10", "10log10-squared"]
 HARMONIC_HALF_WIDTH_HZ = 0.1
 """Power this close to the heart rate or its double is signal; both ends included."""
 MIN_QUALITY_S = 4.0
-"""A shorter signal has too few beats to be told from noise."""
+"""A shorter signal has too few beats to be distinguished from noise."""
 MIN_PULSE_SHARE = 1e-5
-"""Least share of the signal's spread that is no drift; less is rounding (1e-7 in float32)."""
+"""Least spread without drift, as a share; less is a rounding error (1e-7 in float32)."""
 WINDOW_S = 10.0
 """Windows in which the heart rate is taken as constant."""
 PULSE_BAND_HZ = (0.5, 4.0)
@@ -69,14 +69,13 @@ def _around(frequency_hz: Float[np.ndarray, "f"], centre_hz: float) -> Bool[np.n
 
 
 def signal_quality(pulse: Float[np.ndarray, "t"], *, fps: float) -> float:
-    """How much the signal looks like a pulse, from 0 (noise, a flat line) to 1 (a clean pulse).
+    """Signal quality from 0 (noise, a flat line) to 1 (a clean pulse).
 
-    pulse: uniform samples, upright; scale, offset and slow drift do not matter. The geometric mean
-    of two shares: how much of the power in 0.5-4 Hz lies at the heart rate and its double, in
-    windows of 10 s, and how little successive beat intervals differ. Noise that was band-passed
-    beforehand still has uneven beats; an irregular but clean rhythm loses only through the second
-    factor. The end points are where white, pink, brown and band-passed noise, and synthetic pulses,
-    lie.
+    pulse: uniform samples, upright; scale, offset and slow drift have no effect. The geometric mean
+    of two numbers: the share of the power in 0.5-4 Hz at the heart rate and its double, in windows
+    of 10 s, and the evenness of successive beat intervals. Band-passed noise has a high share but
+    uneven beats; an irregular, clean rhythm has a low evenness only. Both are scaled so that noise
+    (white, pink, brown, band-passed) is at 0 and synthetic pulses are at 1.
     0 for a flat signal or one under `MIN_QUALITY_S`.
     """
     return window_qualities(pulse, fps=fps, bounds=[(0, pulse.shape[0])])[0]
@@ -87,8 +86,8 @@ def window_qualities(
 ) -> list[float]:
     """`signal_quality` of many windows (first sample, one past the last) of one pulse.
 
-    Trend and beats are found once over the whole pulse, which saves most of the time where windows
-    overlap.
+    Trend and beats are computed once for the whole pulse, which saves most of the time where
+    windows overlap.
     """
     if not np.ptp(pulse) > 0 or pulse.shape[0] / fps < MIN_QUALITY_S:
         return [0.0] * len(bounds)

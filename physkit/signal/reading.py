@@ -1,4 +1,4 @@
-"""What a pulse of any length, with gaps and on an irregular clock, says about its owner."""
+"""Vital signs of a pulse of any length, with gaps and irregular timestamps."""
 
 from dataclasses import dataclass
 
@@ -23,26 +23,26 @@ from physkit.signal.resample import median_fps, resample, seen_runs
 from physkit.signal.respiration import respiration_rate_bpm
 
 MIN_SEEN_S = 8.0
-"""Seen pulse a heart rate needs: five beats at 40 bpm, and a spectral line 15 bpm wide. Ten seconds
-are the shortest recording whose rate was validated (Munoz et al. 2015)."""
+"""Least duration of pulse for a heart rate: five beats at 40 bpm, and a spectral line 15 bpm wide.
+The shortest recording with a validated rate has ten seconds (Munoz et al. 2015)."""
 MIN_RUN_S = 4.0
-"""A shorter unbroken piece has no line of its own in a spectrum and is left out."""
+"""A shorter unbroken run gives no spectral line and is left out."""
 MIN_BEATS_S = 20.0
-"""Shortest run whose beats alone rate it: one misplaced foot shifts that of 10 s by 0.5 %."""
+"""Shortest run whose beats alone give its rate: in 10 s, one wrong foot changes it by 0.5 %."""
 MIN_QUALITY = 0.35
-"""Signal quality under which a number would be an invention: 10 s of white or pink noise stay under
-it 97 times in 100, of brown or band-passed noise nearly 90, of 30 s 99 in 100; a pulse with as much
-broadband noise as signal passes 97 times in 100."""
+"""Least signal quality for a heart rate. 10 s of white or pink noise stay below it in 97 of 100
+cases, of brown or band-passed noise in nearly 90, and 30 s of noise in 99. A pulse with as much
+broadband noise as signal reaches it in 97 of 100 cases."""
 MIN_BEAT_QUALITY = 0.6
-"""Signal quality from which single beats, and so their variability and breathing, are believed."""
+"""Least signal quality for single beats, and so for their variability and the respiration rate."""
 MIN_RATE_QUALITY = 0.9
-"""Signal quality from which beats give a better mean rate than the spectrum."""
+"""Least signal quality at which beats give a better mean rate than the spectrum."""
 MIN_FPS = 8.0
 """Slower video cannot show the fastest heart rate and its shape."""
 DRIFT_HZ = 0.25
 """Slower changes are drift."""
 SEGMENT_S = 30.0
-"""Longer runs are read in pieces of at most this length, since the heart rate wanders."""
+"""Longer runs are read in windows of at most this length, since the heart rate changes."""
 
 
 @dataclass(frozen=True)
@@ -183,9 +183,9 @@ def _spectrum(runs: list[_Run]) -> Spectrum:
 def _refined(rate_bpm: float, runs: list[_Run]) -> float:
     """The spectral rate of a clean pulse, corrected by its beats; `rate_bpm` where they disagree.
 
-    A spectrum's top is the most common rate, which arrhythmia and a swelling amplitude pull off the
-    mean; the beats of a short run suffer from its two end feet. So short runs take the mean of
-    both: over 10 s of synthetic pulse 0.32 bpm off, where the spectrum is 0.42 and the beats 0.36.
+    The peak of a spectrum differs from the mean rate where the rhythm is irregular or the amplitude
+    changes. The beats of a short run depend on its first and last foot. So short runs take the mean
+    of both: its error is 0.32 bpm in 10 s of synthetic pulse; the spectrum's 0.42, the beats' 0.36.
     """
     beats = [b for r in runs if (b := find_beats(r.pulse, fps=r.fps)).shape[0] > 1]
     if not beats:

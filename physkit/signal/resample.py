@@ -5,7 +5,7 @@ from jaxtyping import Float
 from scipy.interpolate import Akima1DInterpolator
 
 MAX_GAP_S = 0.5
-"""The longest stretch without a sample that is bridged: under one beat at 120 bpm."""
+"""Longest gap that is interpolated: under one beat at 120 bpm."""
 
 
 def median_fps(timestamps_s: Float[np.ndarray, "t"]) -> float:
@@ -23,8 +23,8 @@ def seen_runs(
 ) -> list[slice]:
     """Index ranges in which no two neighbouring seen samples lie more than `max_gap_s` apart.
 
-    A NaN sample is a moment at which nothing was seen. A range begins and ends at a seen sample and
-    may hold NaN between them.
+    A NaN sample means that nothing was seen. A range begins and ends at a seen sample and may
+    contain NaN.
     """
     seen = np.flatnonzero(np.isfinite(samples))
     if seen.size == 0:
@@ -49,7 +49,7 @@ def resample(
     """
     if timestamps_s.shape[0] == 0:
         return np.zeros(0), np.zeros(0)
-    # half a thousandth of a step of tolerance keeps the last sample of an already uniform clock
+    # tolerance of 0.0005 steps: keeps the last sample of timestamps that are already uniform
     n = int(np.floor((timestamps_s[-1] - timestamps_s[0]) * fps + 5e-4)) + 1
     grid_s = timestamps_s[0] + np.arange(n) / fps
     tolerance_s = 1e-3 / fps
@@ -68,8 +68,8 @@ def sample_at(
 ) -> Float[np.ndarray, "u"]:
     """Values at any times by the spline of `resample`; NaN wherever nothing was seen.
 
-    max_gap_s: the longest stretch in seconds without a sample that is bridged.
-    tolerance_s: how far outside a stretch of samples its first and last value still hold.
+    max_gap_s: longest gap in seconds that is interpolated.
+    tolerance_s: seconds outside a run of samples in which its first and last value are used.
     """
     values = np.full(at_s.shape, np.nan)
     for run in seen_runs(samples, timestamps_s, max_gap_s=max_gap_s):

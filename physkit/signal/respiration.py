@@ -11,22 +11,22 @@ from physkit.signal.beats import find_beats
 from physkit.signal.hrv import normal_intervals
 
 MIN_DURATION_S = 30.0
-"""Shortest pulse that is read: three breaths at 6 a minute; Karlen et al. 2013 take 32 s."""
+"""Shortest pulse: three breaths at 6 a minute; Karlen et al. 2013 use 32 s."""
 BAND_HZ = (0.1, 0.5)
 """6 to 30 breaths a minute."""
 MAX_DISAGREEMENT_BPM = 2.0
-"""Estimates further apart do not confirm each other."""
+"""Largest difference of two estimates that agree."""
 MIN_CONCENTRATION = 0.5
 """Least share of a modulation's band power that must lie around its peak to be a breath."""
 _FPS = 4.0
-"""Beats come slower than this, so 4 Hz holds all that they carry."""
+"""Sampling rate of the modulations; faster than any heart rate."""
 
 
 def respiration_rate_bpm(pulse: Float[np.ndarray, "t"], *, fps: float) -> float | None:
     """Breaths per minute from a uniformly sampled upright pulse; None where not trustworthy.
 
-    Baseline (feet), amplitude (foot to crest) and beat interval are each read as a rate; at least
-    two that show a clear peak must agree, and their mean, weighted by clarity, is the answer.
+    Baseline (feet), amplitude (foot to crest) and beat interval each give a rate; at least two with
+    a clear peak must agree, and their mean, weighted by clarity, is returned.
     None under `MIN_DURATION_S`, under 10 clean beats, or without agreement. Karlen et al. 2013.
     """
     if pulse.shape[0] / fps < MIN_DURATION_S:
@@ -68,7 +68,7 @@ def _dominant_rate_bpm(
     nfft = max(2048, at.size)
     frequency_hz, power = np.fft.rfftfreq(nfft, 1 / _FPS), np.abs(np.fft.rfft(x, nfft)) ** 2
     inside = (frequency_hz >= BAND_HZ[0]) & (frequency_hz <= BAND_HZ[1])
-    # slower drift counts against the breath
+    # the total includes slower drift, which lowers the concentration
     total = power[(frequency_hz > 0.03) & (frequency_hz <= BAND_HZ[1])].sum()
     top_hz = frequency_hz[inside][np.argmax(power[inside])]
     width_hz = max(0.05, 2 / (at[-1] - at[0]))

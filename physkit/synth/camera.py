@@ -1,4 +1,4 @@
-"""What a camera makes of light: exposure, a tone curve, noise, 8 bits, and a clock of its own."""
+"""The camera: exposure, tone curve, noise, 8 bits, and its clock."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -12,19 +12,19 @@ from physkit.synth.drift import moments, ramped_steps
 from physkit.synth.streams import Streams
 
 BANK_MARGIN_PX = 64
-"""Noise is cut from one larger field at random shifts: drawing it anew takes most of the time."""
+"""Noise is cut from one larger field at random shifts: new noise would take most of the time."""
 MIN_SIZE_PX = 64
-"""A face in a smaller image has no features left."""
+"""Smallest image side: a face in a smaller image shows no features."""
 EXPOSURE_RAMP_S = 0.25
-"""An automatic exposure takes this long to settle."""
+"""Time in which an automatic exposure settles."""
 
 Compression = Literal["none", "mjpeg", "h264"]
-"""What the frames went through before they were stored."""
+"""Compression of the frames before they are stored."""
 
 
 @dataclass(frozen=True)
 class CameraConfig:
-    """The camera, and what it does on its own."""
+    """The camera and its automatic changes."""
 
     width: int = 640
     """Width of the image in pixels, even."""
@@ -36,17 +36,17 @@ class CameraConfig:
     """Exponent of the tone curve: shown = light ** (1 / gamma)."""
     noise: float = 0.006
     """Standard deviation of the noise of a pixel, relative to full scale. After a tone curve near
-    a square root, the noise of counted photons is the same in light and shade."""
+    a square root, photon noise is equal in bright and dark areas."""
     blur_px: float = 0.6
-    """Width of the lens's blur in pixels."""
+    """Width of the lens blur in pixels."""
     exposure_steps_per_min: float = 0.0
-    """How often the automatic exposure moves."""
+    """Steps of the automatic exposure a minute."""
     exposure_step: float = 0.06
     """Relative size of such a step."""
     white_balance_step: float = 0.02
     """Relative change of red against blue with each step."""
     dropped: float = 0.0
-    """Share of the frames that never arrive."""
+    """Share of the frames that are dropped."""
     jitter_s: float = 0.0
     """Standard deviation in seconds of a frame's time around the regular one."""
     compression: Compression = "none"
@@ -55,7 +55,7 @@ class CameraConfig:
     """Of mjpeg: 1 to 100, higher is better. Of h264: 51 less the constant rate factor."""
 
     def __post_init__(self) -> None:
-        """Refuse what no video holds."""
+        """Check the values."""
         if self.width % 2 or self.height % 2 or min(self.width, self.height) < MIN_SIZE_PX:
             raise InputError(
                 f"image of {self.width}x{self.height} pixels: choose even sizes from {MIN_SIZE_PX}"
@@ -67,7 +67,7 @@ class CameraConfig:
 def frame_times(
     config: CameraConfig, *, duration_s: float, rng: np.random.Generator
 ) -> Float[np.ndarray, "t"]:
-    """When the frames that arrive were taken: strictly increasing, the first at 0 s."""
+    """Capture times of the frames that are not dropped: strictly increasing, the first at 0 s."""
     n = round(duration_s * config.fps)
     jitter = np.clip(config.jitter_s * rng.standard_normal(n), -0.4 / config.fps, 0.4 / config.fps)
     arrives = rng.uniform(size=n) >= config.dropped
@@ -83,7 +83,7 @@ def exposure(
         return np.ones((len(times_s), 3))
     every_s = 60.0 / config.exposure_steps_per_min
     at_s = moments(float(times_s[-1]), every_s=every_s, spread=0.8, rng=rng)
-    # It hunts around a level, and does not wander off.
+    # It varies around a level and does not drift.
     level, warmth = rng.uniform(-1.0, 1.0, (2, len(at_s) + 1))
     log_gain = config.exposure_step * ramped_steps(times_s, at_s, level, ramp_s=EXPOSURE_RAMP_S)
     warm = config.white_balance_step * ramped_steps(times_s, at_s, warmth, ramp_s=EXPOSURE_RAMP_S)
@@ -91,7 +91,7 @@ def exposure(
 
 
 class Sensor:
-    """Turns what was rendered into 8-bit frames with noise of its own."""
+    """Turns rendered pictures into 8-bit frames with noise."""
 
     def __init__(self, config: CameraConfig, streams: Streams) -> None:
         self._rng = streams.of("noise")

@@ -22,7 +22,7 @@ def smoothstep(
 
 @dataclass(frozen=True, eq=False)
 class Canvas:
-    """Coordinates of each pixel in face units, and the picture that is being painted."""
+    """Coordinates of each pixel in face units, and the picture."""
 
     x: Float[np.ndarray, "1 w"]
     y: Float[np.ndarray, "h 1"]

@@ -8,8 +8,8 @@ from numpy import ndarray
 
 from physkit.core.errors import InputError
 from physkit.core.types import Pulse
-from physkit.synth.dials import Dials
 from physkit.synth.generate import Seed, Synthesis
+from physkit.synth.parameters import SynthParameters
 from physkit.synth.video import Codec, chosen_codec, write_video
 
 
@@ -20,18 +20,18 @@ class ClipConfig:
     duration_s: float = 12.0
     """Length in seconds."""
     seed: int = 0
-    """Everything random comes from it: the same seed gives the same clip."""
+    """Seed of all random numbers: the same seed gives the same clip."""
     codec: Codec = "auto"
     """Video encoder of the file."""
     quality: int = 16
-    """H.264 constant rate factor: 0 is lossless, 23 is common; a pulse is lost much beyond 25."""
-    dials: Dials = field(default_factory=Dials)
-    """Who is seen, and how."""
+    """H.264 constant rate factor: 0 is lossless, 23 is common; far above 25 the pulse is lost."""
+    parameters: SynthParameters = field(default_factory=SynthParameters)
+    """Person, light and camera."""
 
 
 @dataclass(frozen=True, eq=False)
 class ClipTruth:
-    """What is true of a clip, to compare with what is read from it."""
+    """The true values of a clip, to compare with a reading of it."""
 
     path: Path
     """The video."""
@@ -53,9 +53,9 @@ def synthesise_clip(path: str | Path, *, config: ClipConfig | None = None) -> Cl
     Raises InputError where the file cannot be written or the clip would hold under two beats.
     """
     path, config = Path(path), ClipConfig() if config is None else config
-    camera, seed = config.dials.camera, Seed.of_clip(config.seed)
+    camera, seed = config.parameters.camera, Seed.of_clip(config.seed)
     try:
-        synthesis = Synthesis(config.dials, duration_s=config.duration_s, seed=seed)
+        synthesis = Synthesis(config.parameters, duration_s=config.duration_s, seed=seed)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     write_video(

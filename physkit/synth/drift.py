@@ -1,4 +1,4 @@
-"""Random change over time: what heads, lamps and breathing have in common."""
+"""Random change over time, shared by heads, lamps and breathing."""
 
 import numpy as np
 from jaxtyping import Float

@@ -1,4 +1,4 @@
-"""A drawn face, front view: enough of one for a face detector, and for the eye."""
+"""A drawn face, front view, which face detectors find."""
 
 from dataclasses import dataclass
 
@@ -21,7 +21,7 @@ from physkit.synth.features import (
 )
 
 SUPERSAMPLE = 2
-"""Drawn this many times larger and reduced, for clean edges."""
+"""Faces are drawn this many times larger and reduced, for smooth edges."""
 MOUTH_OPENING = 0.15
 """Gap between the lips of a wide open mouth, in face units."""
 HAIR_COLOURS: tuple[Colour, ...] = (
@@ -30,7 +30,7 @@ HAIR_COLOURS: tuple[Colour, ...] = (
     (0.30, 0.20, 0.12),
     (0.50, 0.36, 0.22),
 )
-"""Black to fair; dark skin comes with the first two."""
+"""Hair colours, black to fair; dark skin has the first two."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class FaceConfig:
     makeup_cover: float = 0.0
     """How much of the skin's pulse make-up hides: 0 to 1."""
     fringe: float = 0.0
-    """How far the hair falls over the forehead: 0 to 1."""
+    """How much of the forehead the hair covers: 0 to 1."""
 
     def __post_init__(self) -> None:
         if not 0.05 <= self.face_size <= 0.35:
@@ -64,7 +64,7 @@ class Portrait:
     """One person without a background, still and in even light, in the display's gamma."""
 
     rgb: Float[np.ndarray, "h w 3"]
-    """Colours in [0, 1]; beyond the person's edge they go on."""
+    """Colours in [0, 1]; they continue beyond the person's edge."""
     opacity: Float[np.ndarray, "h w"]
     """1 where the person is, 0 where the background shows."""
     perfusion: Float[np.ndarray, "h w"]
@@ -145,7 +145,7 @@ def draw_portrait(
 
 
 def _draw_traits(config: FaceConfig, rng: np.random.Generator) -> Traits:
-    """A person of their own; all draws are made whatever the variety."""
+    """A random person; the number of random draws does not depend on the variety."""
 
     def about(mean: float, spread: float) -> float:
         return mean + config.variety * spread * float(rng.uniform(-1.0, 1.0))
@@ -177,7 +177,7 @@ def _draw_paints(skin: Colour, rng: np.random.Generator) -> _Paints:
 
 
 def _whole_pixels(span: tuple[slice, slice]) -> tuple[slice, slice]:
-    """The final pixels that a part of the large drawing touches."""
+    """The final pixels that a part of the large drawing covers."""
     rows, columns = (
         slice(side.start // SUPERSAMPLE, -(-side.stop // SUPERSAMPLE)) for side in span
     )
@@ -193,7 +193,7 @@ def _reduced(image: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
 def _spread(
     rgb: Float[np.ndarray, "h w 3"], opacity: Float[np.ndarray, "h w"]
 ) -> Float[np.ndarray, "h w 3"]:
-    """Colours carried on beyond the edge, so that a blurred edge does not darken."""
+    """Colours continued beyond the edge, so that a blurred edge does not become darker."""
     weight = opacity[..., None]
     near = cv2.GaussianBlur(rgb * weight, (0, 0), 3.0)
     sum_of_weights = cv2.GaussianBlur(opacity, (0, 0), 3.0)[..., None]
@@ -267,7 +267,7 @@ def _draw_features(
     paints: _Paints,
     rng: np.random.Generator,
 ) -> Float[np.ndarray, "h w"]:
-    """Nose, beard and brows, on the canvas; gives where the skin stays bare."""
+    """Draws nose, beard and brows; returns where the skin is bare."""
     draw_nose(canvas, traits)
     bare = 1.0 - draw_beard(canvas, head, hair=paints.hair, density=config.beard, rng=rng)
     for side in (-1, 1):
@@ -278,7 +278,7 @@ def _draw_features(
 def _moving_parts(
     canvas: Canvas, config: FaceConfig, traits: Traits, paints: _Paints
 ) -> tuple[Canvas, Canvas]:
-    """Draws eyes and mouth, and gives copies with closed eyes, and with an open mouth."""
+    """Draws eyes and mouth; returns copies with closed eyes, and with an open mouth."""
     closed = Canvas(canvas.x, canvas.y, canvas.rgb.copy())
     opened = Canvas(canvas.x, canvas.y, canvas.rgb.copy())
     for picture, eyes_open, opening in (
@@ -297,7 +297,7 @@ def _moving_parts(
 
 
 def _hair(canvas: Canvas, config: FaceConfig, traits: Traits) -> Float[np.ndarray, "h w"]:
-    """Where hair lies over the top and temples."""
+    """Mask of the hair over the top and temples."""
     outside = canvas.ellipse((0.0, -0.35), (1.10, 1.16), soft=0.05)
     lower = traits.hairline + 0.22 * config.fringe
     forehead = smoothstep(

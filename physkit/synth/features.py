@@ -1,4 +1,4 @@
-"""What makes a face of an oval: eyes, brows, nose, mouth, and what people wear on it."""
+"""Parts of a face: eyes, brows, nose, mouth, glasses and beard."""
 
 from dataclasses import dataclass
 
@@ -22,7 +22,7 @@ class Traits:
     eye_size: float = 1.0
     """Size of the eyes."""
     brow_rise: float = 0.0
-    """How much higher the brows lie, in face units."""
+    """How much higher the brows are, in face units."""
     brow_weight: float = 1.0
     """Thickness of the brows."""
     nose_width: float = 1.0
@@ -179,7 +179,7 @@ def draw_beard(
     density: float,
     rng: np.random.Generator,
 ) -> Float[np.ndarray, "h w"]:
-    """Hair on cheeks, chin and upper lip; gives where it hides the skin, 0 to 1."""
+    """Hair on cheeks, chin and upper lip; returns where it hides the skin, 0 to 1."""
     cheeks = smoothstep(canvas.y + 0.35 * np.abs(canvas.x), 0.72, 0.98)
     lip = canvas.glow((0.0, 0.60), (0.26, 0.045))
     mouth = canvas.ellipse((0.0, 0.76), (0.34, 0.13), soft=0.08)

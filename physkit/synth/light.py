@@ -1,4 +1,4 @@
-"""Lamps: where their light comes from, its colour, and how it changes."""
+"""Lamps: direction, colour and change of their light."""
 
 from dataclasses import dataclass
 
@@ -12,31 +12,31 @@ from physkit.synth.streams import Streams
 NEUTRAL_K = 5500.0
 """Colour temperature that the camera shows as white."""
 SCREEN_FROM = (0.0, 0.45, 0.9)
-"""A screen stands below and before the face."""
+"""Direction of a screen, which is below and before the face."""
 SCENE_S = 1.6
-"""Mean time between cuts of what runs on a screen."""
+"""Mean time between cuts of the film on a screen."""
 FLICKER_HARMONIC = 0.25
 """Second harmonic of a flicker relative to its first."""
 
 
 @dataclass(frozen=True)
 class LightConfig:
-    """One lamp, what the room sends back of it, and a screen."""
+    """One lamp, the light that the room reflects, and a screen."""
 
     level: float = 1.0
     """Brightness of the picture; 1 is well exposed."""
     temperature_k: float = 5000.0
     """Colour temperature of the lamp in kelvin."""
     white_balance: float = 0.8
-    """How much of that colour the camera takes out: 0 to 1."""
+    """How much of that colour the camera's white balance removes: 0 to 1."""
     lamp_side: float = -0.35
-    """Where the lamp stands: -1 (left) to 1 (right)."""
+    """Horizontal position of the lamp: -1 (left) to 1 (right)."""
     lamp_height: float = 0.4
-    """How high it stands: 0 (level with the face) to 1."""
+    """Height of the lamp: 0 (level with the face) to 1."""
     lamp_share: float = 0.55
-    """How much of the light comes straight from the lamp; the rest comes from all around."""
+    """Share of the light that comes directly from the lamp; the rest is ambient."""
     around_temperature_k: float = 5000.0
-    """Colour temperature in kelvin of the light from all around."""
+    """Colour temperature in kelvin of the ambient light."""
     drift: float = 0.008
     """Standard deviation of the slow relative change of all light."""
     drift_high_hz: float = 0.3
@@ -49,7 +49,7 @@ class LightConfig:
     gusts_high_hz: float = 2.5
     """Fastest such change in Hz."""
     flicker: float = 0.0
-    """Amplitude of the lamp's flicker as the camera sees it, beating with the frame rate."""
+    """Amplitude of the beat between the lamp's flicker and the frame rate."""
     flicker_hz: float = 1.3
     """Frequency of that beat in Hz."""
     screen: float = 0.0
@@ -65,7 +65,7 @@ class LightConfig:
 
 @dataclass(frozen=True, eq=False)
 class Lighting:
-    """Linear light in R, G, B at every frame, as white balance leaves it."""
+    """Linear light in R, G, B at every frame, after white balance."""
 
     directions: Float[np.ndarray, "2 3"]
     """Unit vectors to the lamp and the screen: right, down, towards the camera."""
@@ -74,7 +74,7 @@ class Lighting:
     screen: Float[np.ndarray, "t 3"]
     """From the screen."""
     around: Float[np.ndarray, "t 3"]
-    """From all around."""
+    """Ambient."""
 
 
 def lighting(times_s: Float[np.ndarray, "t"], *, config: LightConfig, streams: Streams) -> Lighting:
@@ -117,7 +117,7 @@ def white(temperature_k: float) -> Float[np.ndarray, "3"]:
 def _screen(
     times_s: Float[np.ndarray, "t"], config: LightConfig, rng: np.random.Generator
 ) -> Float[np.ndarray, "t 3"]:
-    """Light of moving pictures: a new colour with every cut, and change between cuts."""
+    """Light of a film: a new colour with every cut, and change between cuts."""
     at_s = moments(float(times_s[-1]), every_s=SCENE_S, spread=0.8, rng=rng)
     level = rng.uniform(0.4, 1.6, (len(at_s) + 1, 1))
     tint = np.exp(0.25 * rng.standard_normal((len(at_s) + 1, 3)))

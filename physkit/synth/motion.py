@@ -1,4 +1,4 @@
-"""How a head moves: drift, sweeps, turns, steps, speech and blinks, as continuous processes."""
+"""Motion of a head: drift, sweeps, turns, steps, speech and blinks, as continuous processes."""
 
 from dataclasses import dataclass
 
@@ -9,17 +9,17 @@ from physkit.synth.drift import moments, ramped_steps, slow_drift
 from physkit.synth.streams import Streams
 
 BLINK_S = 0.22
-"""From open over closed to open again."""
+"""Duration of a blink."""
 SYLLABLES_HZ = (3.0, 6.0)
 """Syllables a second of speech."""
 PHRASE_S, PAUSE_SHARE = 2.2, 0.25
 """Mean length of a phrase between pauses, and the share of pauses."""
 TURN_S = 0.9
-"""A head takes this long to turn to something new."""
+"""Time that a turn of the head takes."""
 WALK_SWAY_SHARE = 0.6
 """Sideways swing of a walker relative to the bounce, at half the rate of the steps."""
 BODY_SHARE = 0.85
-"""Of a walk or a sweep; of a drift the body takes little part."""
+"""How much of a walk or a sweep the shoulders follow; of a drift they follow a fifth."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class MotionConfig:
     travel_speed: float = 0.3
     """Speed of those sweeps in half face widths a second."""
     look_deg: float = 0.0
-    """How far the head turns to look at things around, in degrees."""
+    """Angle by which the head turns to look around, in degrees."""
     look_every_s: float = 2.0
     """Mean time in seconds between such turns."""
     step_hz: float = 1.9
@@ -62,7 +62,7 @@ class MotionConfig:
 
 @dataclass(frozen=True, eq=False)
 class HeadMotion:
-    """Where a head is at every frame; lengths in half face widths, angles in radians."""
+    """Pose of a head at every frame; lengths in half face widths, angles in radians."""
 
     shift: Float[np.ndarray, "t 2"]
     """Right and down."""
@@ -117,7 +117,7 @@ def head_motion(
 def _travel(
     times_s: Float[np.ndarray, "t"], config: MotionConfig, rng: np.random.Generator
 ) -> Float[np.ndarray, "t 2"]:
-    """To and fro across the picture at an even speed, with soft turns."""
+    """Motion to both sides of the picture at constant speed, with smooth turns."""
     phase = rng.uniform(0.0, 2 * np.pi)
     if config.travel == 0:
         return np.zeros((len(times_s), 2))
@@ -146,7 +146,7 @@ def _steps(
 def _looks(
     times_s: Float[np.ndarray, "t"], config: MotionConfig, rng: np.random.Generator
 ) -> Float[np.ndarray, "t 2"]:
-    """Yaw and pitch in radians of a head that turns to one thing after another."""
+    """Yaw and pitch in radians of a head that looks around."""
     at_s = moments(float(times_s[-1]), every_s=config.look_every_s, spread=0.4, rng=rng)
     to = rng.uniform(-1.0, 1.0, (len(at_s) + 1, 2)) * np.array([1.0, 0.5])
     to[0] = 0.0
@@ -157,7 +157,7 @@ def _looks(
 def _speech(
     times_s: Float[np.ndarray, "t"], config: MotionConfig, rng: np.random.Generator
 ) -> tuple[Float[np.ndarray, "t"], Float[np.ndarray, "t 2"]]:
-    """Opening of the mouth, syllable by syllable with pauses, and the yaw and pitch with it."""
+    """Opening of the mouth, in syllables with pauses, and the yaw and pitch of speech."""
     length_s = float(times_s[-1])
     rate_hz = np.mean(SYLLABLES_HZ) + 0.5 * np.ptp(SYLLABLES_HZ) * np.tanh(
         slow_drift(times_s, low_hz=0.3, high_hz=1.5, rng=rng)

@@ -1,22 +1,21 @@
-"""Which recording is made of which dials: subject by subject, session by session."""
+"""The parameters of each recording: subject by subject, session by session."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 from physkit.core.errors import InputError
 from physkit.data.formats.truth import Truth
 from physkit.data.readers.base import NewRecording
 from physkit.data.recording import Condition
-from physkit.synth.dials import Dials
 from physkit.synth.generate import Seed, Synthesis
+from physkit.synth.parameters import SynthParameters
 from physkit.synth.presets import find_preset
 from physkit.synth.streams import Streams
 
 
 @dataclass(frozen=True)
 class RecordingPlan:
-    """All that a recording will be made of; can be pickled."""
+    """Everything that a recording is made from; can be pickled."""
 
     preset: str
     """Name of the preset."""
@@ -27,43 +26,39 @@ class RecordingPlan:
     session: int
     """Which of the person's recordings, from 0."""
     combination: Mapping[str, str]
-    """Condition columns that the preset goes through."""
-    dials: Dials
+    """Conditions of the preset, by column."""
+    parameters: SynthParameters
     """What was drawn."""
     duration_s: float
     """Length in seconds."""
 
     @property
     def conditions(self) -> dict[str, Condition]:
-        """Every dial, what it means in a data set's terms, and where it came from."""
-        dials = self.dials
+        """Every parameter, the condition columns of data sets, and the origin of the recording."""
+        parameters = self.parameters
         return {
-            **dials.flat(),
+            **parameters.flat(),
             **self.combination,
-            "skin_color": round(dials.skin.fitzpatrick),
-            "glasser": dials.face.glasses,
-            "makeup": dials.face.makeup_cover > 0,
-            "hair_cover": dials.face.fringe > 0,
-            "exercise": dials.pulse.recovery_bpm > 0,
+            "skin_color": round(parameters.skin.fitzpatrick),
+            "glasser": parameters.face.glasses,
+            "makeup": parameters.face.makeup_cover > 0,
+            "hair_cover": parameters.face.fringe > 0,
+            "exercise": parameters.pulse.recovery_bpm > 0,
             "preset": self.preset,
             "seed": self.seed,
             "subject_number": self.subject,
             "session_number": self.session,
         }
 
-    def with_dials(self, values: Mapping[str, Any]) -> "RecordingPlan":
-        """The same recording with some dials set otherwise."""
-        return replace(self, dials=self.dials.turned(values))
-
     def synthesis(self) -> Synthesis:
-        """The recording in the making. Raises InputError where it would hold under two beats."""
+        """The synthetic recording. Raises InputError where it would hold under two beats."""
         person = (self.seed, self.subject)
         seed = Seed(person, (*person, self.session))
-        return Synthesis(self.dials, duration_s=self.duration_s, seed=seed)
+        return Synthesis(self.parameters, duration_s=self.duration_s, seed=seed)
 
     def new_recording(self, synthesis: Synthesis) -> NewRecording:
-        """What a reader is given to write."""
-        camera = self.dials.camera
+        """The recording as a reader writes it."""
+        camera = self.parameters.camera
         return NewRecording(
             subject=self.subject,
             session=self.session,
@@ -77,7 +72,7 @@ class RecordingPlan:
         )
 
     def truth(self, synthesis: Synthesis) -> Truth:
-        """What is kept beside the tree."""
+        """The true values, which are stored beside the recordings."""
         return Truth(
             conditions=self.conditions,
             heart_rate_bpm=synthesis.heart_rate_bpm,
@@ -88,7 +83,7 @@ class RecordingPlan:
 
 
 GOLDEN = 0.5 * (5**0.5 - 1)
-"""Steps of this share of a circle never meet, and fill it evenly however many there are."""
+"""Multiples of it, modulo 1, never repeat and are evenly spread for any number of them."""
 
 
 def plan_recording(
@@ -103,11 +98,11 @@ def plan_recording(
     height: int,
     fps: float,
 ) -> RecordingPlan:
-    """The recording of a person (from 1) at their `turn`-th sitting (from 0).
+    """The `turn`-th recording (from 0) of a person (from 1).
 
-    Each person begins one condition further than the one before, so that a few people with one
-    sitting each cover what the preset covers. Where the data set of the preset and the `layout` is
-    one that numbers its conditions, the session has that number.
+    Each person starts one condition later than the person before, so a few people with one
+    recording each cover the conditions of the preset. Where `layout` is the data set in which the
+    preset numbers its conditions, the session has that number.
 
     Raises UnknownNameError for the preset's name, InputError for a turn too many.
     """
@@ -130,16 +125,15 @@ def plan_recording(
         subject=subject,
         session=session,
         combination=combination,
-        dials=Dials().turned({**drawn, **camera}),
+        parameters=SynthParameters().changed({**drawn, **camera}),
         duration_s=duration_s,
     )
 
 
 def _place(seed: int, subject: int, turn: int, n_combinations: int) -> float:
-    """Where a recording stands among the graded ones, 0 to 1.
+    """Position of a recording for `Graded` parameters, 0 to 1.
 
-    Recordings of the same conditions follow each other in it, and sittings of a person do not
-    repeat it.
+    Recordings of the same conditions are evenly spread, and recordings of one person differ.
     """
     start = float(Streams(seed).of("grade").uniform())
     rounds, condition = divmod(subject - 1 + turn, n_combinations)

@@ -1,4 +1,4 @@
-"""Presets: what is drawn for each person and session, so that data are as hard as real sets are."""
+"""Presets: distributions of parameters that make recordings as difficult as real data sets."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from physkit.synth.streams import Streams
 
 @dataclass(frozen=True)
 class Uniform:
-    """Any value between two, evenly."""
+    """A uniform distribution."""
 
     low: float
     """Least value."""
@@ -27,7 +27,7 @@ class Uniform:
 
 @dataclass(frozen=True)
 class LogUniform:
-    """Any value between two, evenly over its logarithm."""
+    """A log-uniform distribution."""
 
     low: float
     """Least value."""
@@ -41,9 +41,9 @@ class LogUniform:
 
 @dataclass(frozen=True)
 class Graded:
-    """A value between two that goes evenly over its logarithm as recordings go by.
+    """Values that are evenly spaced in their logarithm over the recordings of a set.
 
-    However few recordings there are, some are easy and some are hard.
+    So even a few recordings contain easy and difficult ones.
     """
 
     low: float
@@ -58,10 +58,10 @@ class Graded:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of several values, evenly."""
+    """One of several values, with equal probability."""
 
     values: tuple[Any, ...]
-    """Those to choose from."""
+    """The values."""
 
     def draw(self, rng: np.random.Generator) -> Any:
         """One value."""
@@ -70,14 +70,14 @@ class Choice:
 
 @dataclass(frozen=True)
 class Chance:
-    """A distribution that comes into play at times only."""
+    """A distribution that is used with some probability."""
 
     share: float
-    """How often, 0 to 1."""
+    """The probability, 0 to 1."""
     then: Uniform | LogUniform | Choice
-    """What is drawn then."""
+    """The distribution."""
     otherwise: float = 0.0
-    """The value at all other times."""
+    """The value otherwise."""
 
     def draw(self, rng: np.random.Generator) -> float:
         """One value."""
@@ -86,7 +86,7 @@ class Chance:
 
 
 Setting = Any
-"""The value of a dial, or what it is drawn from."""
+"""The value of a parameter, or its distribution."""
 
 
 @dataclass(frozen=True)
@@ -94,11 +94,11 @@ class Preset:
     """A data set to resemble."""
 
     person: Mapping[str, Setting] = field(default_factory=dict)
-    """Dials that are drawn once for each person."""
+    """Parameters that are drawn once for each person."""
     session: Mapping[str, Setting] = field(default_factory=dict)
-    """Dials that are drawn for each recording."""
+    """Parameters that are drawn for each recording."""
     axes: Mapping[str, Mapping[str, Mapping[str, Setting]]] = field(default_factory=dict)
-    """Conditions: column, its values, and the dials that each sets. Recordings go through all
+    """Conditions: column, its values, and the parameters that each sets. Recordings go through all
     combinations in turn."""
     numbered_in: str | None = None
     """Layout in which a session's number is that of its combination, as PURE's is of the task."""
@@ -124,16 +124,16 @@ class Preset:
         session: Streams,
         place: float,
     ) -> dict[str, Any]:
-        """Dials of one recording by flat name; `place` is that of its graded ones, 0 to 1."""
-        settings = [(dial, value, person) for dial, value in self.person.items()]
-        settings += [(dial, value, session) for dial, value in self.session.items()]
+        """Parameters of one recording by flat name; `place` is that of its graded ones, 0 to 1."""
+        settings = [(parameter, value, person) for parameter, value in self.person.items()]
+        settings += [(parameter, value, session) for parameter, value in self.session.items()]
         for column, value in combination.items():
-            dials = self.axes[column][value]
-            settings += [(dial, setting, session) for dial, setting in dials.items()]
-        # A later setting of a dial holds; each has a stream of its own.
+            parameters = self.axes[column][value]
+            settings += [(parameter, setting, session) for parameter, setting in parameters.items()]
+        # A later setting replaces an earlier one. The name of a stream decides its numbers.
         return {
-            dial: _drawn(setting, streams.of(f"dial {dial}"), place)
-            for dial, setting, streams in settings
+            parameter: _drawn(setting, streams.of(f"dial {parameter}"), place)
+            for parameter, setting, streams in settings
         }
 
 
@@ -165,7 +165,7 @@ PERSON: Mapping[str, Setting] = MappingProxyType(
         "gloss": Uniform(0.01, 0.06),
     }
 )
-"""People, as they come."""
+"""Distributions for a person."""
 
 SESSION: Mapping[str, Setting] = MappingProxyType(
     {
@@ -180,7 +180,7 @@ SESSION: Mapping[str, Setting] = MappingProxyType(
         "temperature_k": Uniform(4000.0, 6500.0),
     }
 )
-"""Sittings, as they come."""
+"""Distributions for a recording."""
 
 CLEAN = Preset(
     person={**PERSON, "fitzpatrick": Uniform(1.0, 6.0)},

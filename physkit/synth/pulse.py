@@ -1,4 +1,4 @@
-"""A blood-volume pulse with beats of its own: variable intervals, a dicrotic wave, breathing."""
+"""A blood-volume pulse: beats of variable intervals, a dicrotic wave, breathing."""
 
 from dataclasses import dataclass
 
@@ -15,13 +15,13 @@ RUNOFF_PEAK_S, RUNOFF_WIDTH, RUNOFF_STRENGTH = 0.40, 0.60, 0.45
 """Time after the start of a beat at 60 bpm, log-normal width, and height of a beat's waves; the
 runoff is the slow emptying of the vessels under the other two."""
 FOOT_S = 0.045
-"""A systolic wave has risen visibly this long after its log-normal start, at 60 bpm."""
+"""Time from the log-normal start of a systolic wave to its visible rise, at 60 bpm."""
 REACH_S = 6.0
-"""A beat's waves are over this long after it."""
+"""Time after which the waves of a beat are zero."""
 RECOVERY_ROUNDS = 4
-"""When a beat comes and how fast the heart was depend on each other; so many rounds settle it."""
+"""Iterations by which beat times and heart rate, which depend on each other, converge."""
 RATE_LIMITS_BPM = (20.0, 250.0)
-"""Slower and faster hearts do not keep anyone alive."""
+"""Lowest and highest heart rate."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,9 @@ class PulseConfig:
     variability: float = 0.015
     """Relative standard deviation of beat intervals that breathing does not explain."""
     recovery_bpm: float = 0.0
-    """How far above `heart_rate_bpm` the heart begins, after exercise."""
+    """How far the initial heart rate is above `heart_rate_bpm`, after exercise."""
     recovery_s: float = 40.0
-    """Time in seconds in which two thirds of that are over."""
+    """Time in seconds in which two thirds of that decay."""
     respiration_rate_bpm: float = 15.0
     """Breaths per minute."""
     sinus_arrhythmia: float = 0.02
@@ -56,21 +56,19 @@ class PulseConfig:
     """Time in seconds by which the pulse reaches the contact sensor later than the face."""
 
     def __post_init__(self) -> None:
-        """Refuse hearts that do not beat like one."""
+        """Check the values."""
         low_bpm, high_bpm = RATE_LIMITS_BPM
         for rate_bpm in (self.heart_rate_bpm, self.heart_rate_bpm + self.recovery_bpm):
             if not low_bpm <= rate_bpm <= high_bpm:
-                raise InputError(
-                    f"heart rate {rate_bpm} bpm is no heart's; choose {low_bpm:g} to {high_bpm:g}"
-                )
+                raise InputError(f"heart rate {rate_bpm} bpm: choose {low_bpm:g} to {high_bpm:g}")
 
 
 @dataclass(frozen=True, eq=False)
 class Heartbeats:
-    """Beats over a span of time, and how breathing runs through them."""
+    """Beats over a span of time, and the breathing that modulates them."""
 
     foot_times_s: Float[np.ndarray, "beats"]
-    """When each beat's upstroke begins; some beats lie before 0 s."""
+    """Start of each beat's upstroke; some beats are before 0 s."""
     intervals_s: Float[np.ndarray, "beats"]
     """From each beat to the next."""
     breath_phase: float
@@ -135,7 +133,7 @@ def breathing_at(
 
 
 def rate_at(beats: Heartbeats, times_s: Float[np.ndarray, "t"]) -> Float[np.ndarray, "t"]:
-    """Heart rate in beats per minute at any times: of the beat that is under way."""
+    """Heart rate in beats per minute at any times: that of the current beat."""
     beat = np.searchsorted(beats.foot_times_s, times_s, side="right") - 1
     return bpm_from_hz(1.0) / beats.intervals_s[np.clip(beat, 0, None)]
 

@@ -1,8 +1,8 @@
 """Renders a person before a wall: pose by warping, light and blood by a smooth field of gains.
 
 Everything that changes smoothly over the face (lamps on a turning head, blood, highlights) is
-computed in linear light on a coarse grid and laid over the drawing as one gain for each pixel
-and channel. A tone curve that is a power keeps products products, so gains go through it alone.
+computed in linear light on a coarse grid and multiplied with the drawing as one gain for each pixel
+and channel. The tone curve is a power, so it can be applied to the gains alone.
 """
 
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ import numpy as np
 from jaxtyping import Float
 
 from physkit.synth.canvas import grain, smoothstep
-from physkit.synth.dials import Dials
 from physkit.synth.face import Portrait, draw_portrait
 from physkit.synth.light import Lighting
 from physkit.synth.motion import HeadMotion
+from physkit.synth.parameters import SynthParameters
 from physkit.synth.streams import Streams
 
 WALL_RGB = (0.52, 0.56, 0.58)
@@ -23,24 +23,24 @@ WALL_RGB = (0.52, 0.56, 0.58)
 GAIN_CELL, WARP_CELL = 1 / 18, 1 / 13
 """Spacing of the coarse grids of gains and of the warp, in half face widths."""
 HEAD_REACH, SHOULDERS_Y = (1.45, 1.75), 1.55
-"""How far hair and head reach from the face's middle, and where the shoulders begin."""
+"""Extent of hair and head from the face's middle, and start of the shoulders."""
 DEPTH = 0.55
-"""How far the middle of a face lies before its rim, in half face widths."""
+"""Depth of a face, from its rim to its middle, in half face widths."""
 WRAP = 0.3
-"""Lamps are not points: their light reaches this far around the face, as a cosine."""
+"""Added to the cosine of normal and lamp: lamps are not points, their light reaches further."""
 LAMP_MEAN = 0.8
 """Mean of a lamp's light over a face, relative to a surface that faces the lamp."""
 GLOSS_DOUBLINGS = 4
 """Highlights fall off with this power of two of a cosine."""
 JAW_DROP, JAW_SHADE = 0.06, 0.10
-"""How far the chin drops as the mouth opens wide, and how much darker it then is."""
+"""Shift of the chin with a wide open mouth, and how much darker it then is."""
 WALL_LAMP, WALL_SCREEN = 0.8, 0.15
-"""How much of lamp and screen the wall gets."""
+"""Share of the light of lamp and screen that reaches the wall."""
 
 
 @dataclass(frozen=True, eq=False)
 class Moments:
-    """All that changes over the frames of a recording."""
+    """Everything that changes over the frames of a recording."""
 
     motion: HeadMotion
     light: Lighting
@@ -51,16 +51,16 @@ class Moments:
 
 
 class Scene:
-    """One person, one room, one camera: gives the picture at any of the moments."""
+    """One person, one room, one camera: renders the picture at any of the moments."""
 
-    def __init__(self, dials: Dials, moments: Moments, streams: Streams) -> None:
-        self._dials, self._moments = dials, moments
-        self._height, self._width = dials.camera.height, dials.camera.width
-        skin = dials.skin.colour ** (1.0 / dials.camera.gamma)
+    def __init__(self, parameters: SynthParameters, moments: Moments, streams: Streams) -> None:
+        self._dials, self._moments = parameters, moments
+        self._height, self._width = parameters.camera.height, parameters.camera.width
+        skin = parameters.skin.colour ** (1.0 / parameters.camera.gamma)
         self.portrait = draw_portrait(
             self._height,
             self._width,
-            config=dials.face,
+            config=parameters.face,
             skin=(float(skin[0]), float(skin[1]), float(skin[2])),
             rng=streams.of("person"),
         )
@@ -110,7 +110,7 @@ class Scene:
         height, width, portrait = self._height, self._width, self.portrait
         self._x, self._y = _grid(self._cells(WARP_CELL), width, height, portrait)
         self._bands = _bands(portrait, self._moments.motion, height, width)
-        # Memory is taken once: asking for it with every picture costs as much as filling it.
+        # Allocated once: an allocation for every picture costs as much time as filling it.
         self._picture = np.empty((height, width, 3), np.float32)
         self._full_gain, self._lit, self._warped = (np.empty_like(self._picture) for _ in range(3))
         self._source = np.empty((height, width, 2), np.float32)
@@ -168,7 +168,9 @@ class Scene:
         pose = _turn(motion.yaw[t], motion.pitch[t], motion.roll[t])
         halfway = light.directions + np.array([0.0, 0.0, 1.0])
         halfway /= np.linalg.norm(halfway, axis=1, keepdims=True)
-        towards = np.concatenate([light.directions, halfway]) @ pose  # turned back into the head's
+        towards = (
+            np.concatenate([light.directions, halfway]) @ pose
+        )  # rotated back into the coordinates of the head
         cosines = self._normals @ towards.T.astype(np.float32)
         diffuse = np.maximum(cosines[:, :2] + np.float32(WRAP), 0.0)
         diffuse *= np.float32(1.0 / (LAMP_MEAN * (1.0 + WRAP)))
@@ -204,7 +206,7 @@ class Scene:
         return np.asarray(np.power(linear, np.float32(1.0 / self._dials.camera.gamma)))
 
     def _source_px(self, t: int) -> Float[np.ndarray, "wh ww 2"]:
-        """Where in the drawing each place of the picture comes from: x, y in pixels."""
+        """Position in the drawing of each pixel of the picture: x, y in pixels."""
         motion, x, y = self._moments.motion, self._x, self._y
         cos, sin = np.cos(motion.roll[t]), np.sin(motion.roll[t])
         moved_x, moved_y = x - motion.shift[t, 0], y - motion.shift[t, 1]
@@ -228,7 +230,7 @@ class Scene:
 def _bands(
     portrait: Portrait, motion: HeadMotion, height: int, width: int
 ) -> tuple[tuple[slice, slice], ...]:
-    """Rows and columns that head and body ever touch: one band each, of what is in the picture."""
+    """Rows and columns that head and body cover at any time: one band each, in the picture."""
     unit, (centre_x, centre_y) = portrait.unit_px, portrait.centre_px
     (left, top), right = motion.shift.min(axis=0), motion.shift[:, 0].max()
     reach_x, reach_y = (reach * float(motion.scale.max()) for reach in HEAD_REACH)

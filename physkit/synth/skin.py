@@ -1,4 +1,4 @@
-"""Skin as light sees it: melanin over blood, and a surface that knows of neither."""
+"""Reflectance of skin: melanin over blood, and a surface that reflects without either."""
 
 from dataclasses import dataclass
 
@@ -20,14 +20,14 @@ PULSE_COLOUR = (0.42, 1.0, 0.72)
 
 @dataclass(frozen=True)
 class SkinConfig:
-    """The person's skin, and what of the pulse it shows."""
+    """The person's skin and its pulsation."""
 
     fitzpatrick: float = 3.0
     """Skin type, 1 (pale) to 6 (deeply pigmented); fractions lie between."""
     pulse_strength: float = 0.016
     """Relative darkening of green light in the skin by one beat where perfusion is strongest."""
     surface: float = 0.015
-    """Reflectance of the rough surface: light that never met blood; it weighs more on dark skin."""
+    """Reflectance of the rough surface, without blood; its share is larger in dark skin."""
     gloss: float = 0.05
     """Reflectance of oily highlights, which move with the light and do not pulse."""
     perfusion_spread: float = 0.15
@@ -35,7 +35,7 @@ class SkinConfig:
     delay_spread_s: float = 0.02
     """Time in seconds by which the pulse comes later at the chin than at the forehead."""
     smoothing_s: float = 0.04
-    """Width in seconds by which small vessels smooth the pulse on its way into the skin."""
+    """Width in seconds of the smoothing of the pulse by small vessels."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.fitzpatrick <= 6:

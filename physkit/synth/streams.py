@@ -4,7 +4,7 @@ import numpy as np
 
 
 class Streams:
-    """Random streams by name: what one cause draws never moves another's numbers."""
+    """Random streams by name: draws of one cause do not change the numbers of another."""
 
     def __init__(self, *key: int) -> None:
         self.key = key

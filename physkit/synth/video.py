@@ -1,4 +1,4 @@
-"""Writes frames to a video file, all of it or nothing."""
+"""Writes frames to a video file; an interrupted write leaves no file."""
 
 from collections.abc import Iterable
 from fractions import Fraction
@@ -14,7 +14,7 @@ from physkit.core.errors import InputError
 Codec = Literal["auto", "libx264", "mjpeg"]
 """A video encoder; "auto" is H.264 where this PyAV can write it, and Motion JPEG elsewhere."""
 SUFFIXES = (".mp4", ".mov", ".mkv", ".avi")
-# x264's macroblock tree gives another file every time for the same frames.
+# With x264's macroblock tree the same frames give another file every time.
 H264_REPEATABLE = {"preset": "veryfast", "x264-params": "mbtree=0"}
 MJPEG_FINEST = {"qmin": "1", "qmax": "2"}
 MAX_RATE_DENOMINATOR = 1001
@@ -22,7 +22,7 @@ MAX_RATE_DENOMINATOR = 1001
 
 
 def chosen_codec(codec: Codec) -> Literal["libx264", "mjpeg"]:
-    """The encoder that "auto" stands for here; any other is itself, or an InputError if absent."""
+    """The encoder that "auto" chooses; any other is returned. Raises InputError if it is absent."""
     if codec != "auto":
         if codec not in av.codecs_available:
             raise InputError(f"video encoder {codec}: not in this build of PyAV; choose another")
@@ -43,7 +43,7 @@ def write_video(
 
     size_px: width and height, both even.
     quality: H.264 constant rate factor; Motion JPEG is written at its finest.
-    Raises InputError where `path` cannot be written; nothing half-written is left under its name.
+    Raises InputError where `path` cannot be written; no incomplete file is left.
     """
     if path.suffix.lower() not in SUFFIXES:
         raise InputError(f"{path}: not a video file name; end it in {', '.join(SUFFIXES)}")

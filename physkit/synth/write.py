@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from physkit.synth.plan import RecordingPlan
 
 SETTINGS_FILE = "synth.json"
-"""What a folder was made with: beside the truths of its recordings."""
+"""Name of the file with the options of a folder."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,11 @@ class SynthConfig:
     seconds: float = 30.0
     """Length of each recording in seconds."""
     seed: int = 0
-    """Everything random comes from it: the same seed gives the same files."""
+    """Seed of all random numbers: the same seed gives the same files."""
     sessions: int = 1
     """Recordings of each person; they go through the conditions of the preset in turn."""
     preset: str = "clean"
-    """How hard they are: clean, ubfc-like, pure-like, mmpd-like or varied."""
+    """Difficulty of the recordings: clean, ubfc-like, pure-like, mmpd-like or varied."""
     width: int | None = None
     """Width of the video in pixels; by default the data set's own."""
     height: int | None = None
@@ -62,10 +62,10 @@ class SynthConfig:
 
 @dataclass(frozen=True)
 class SynthRecording:
-    """One recording that lies in the folder."""
+    """One recording in the folder."""
 
     name: str
-    """As its reader calls it."""
+    """Its name by the reader."""
     heart_rate_bpm: float
     """Mean true heart rate."""
     n_frames: int
@@ -76,14 +76,14 @@ class SynthRecording:
 
 @dataclass(frozen=True)
 class SynthResult:
-    """What lies in the folder now."""
+    """The recordings in the folder."""
 
     out: Path
     """The folder."""
     layout: str
     """Data set whose layout it has."""
     preset: str
-    """How hard the recordings are."""
+    """Preset of the recordings."""
     recordings: tuple[SynthRecording, ...]
     """All of them, person by person."""
 
@@ -97,7 +97,7 @@ class SynthResult:
         }
 
     def lines(self) -> list[str]:
-        """How many there are, and where the truth about them lies."""
+        """The lines that are printed: number of recordings, folder of the true values."""
         n_new = sum(recording.is_new for recording in self.recordings)
         n_frames = sum(recording.n_frames for recording in self.recordings)
         kept = len(self.recordings) - n_new
@@ -123,7 +123,7 @@ def run(config: SynthConfig, *, progress: bool = False) -> SynthResult:
     kept = _kept(root)
     missing = [plan for plan in plans if (plan.subject, plan.session) not in kept]
     written = {}
-    n_frames = sum(round(plan.duration_s * plan.dials.camera.fps) for plan in missing)
+    n_frames = sum(round(plan.duration_s * plan.parameters.camera.fps) for plan in missing)
     hidden = None if progress else True
     with tqdm(total=n_frames, unit="frame", disable=hidden, leave=False) as bar:
         for plan, recording in _write_all(root, config, missing):
@@ -139,7 +139,7 @@ def run(config: SynthConfig, *, progress: bool = False) -> SynthResult:
 
 
 def _plans(config: SynthConfig, reader: "Reader") -> "list[RecordingPlan]":
-    """All recordings that were asked for, person by person."""
+    """All requested recordings, person by person."""
     from physkit.synth.plan import plan_recording
 
     return [
@@ -160,7 +160,7 @@ def _plans(config: SynthConfig, reader: "Reader") -> "list[RecordingPlan]":
 
 
 def _claim(root: Path, config: SynthConfig) -> None:
-    """Makes the folder ours. Raises InputError where it holds anything else."""
+    """Creates or reopens the folder. Raises InputError where it contains anything else."""
     from physkit.data.formats.truth import TRUTH_FOLDER
 
     settings = dataclasses.asdict(config)
@@ -194,8 +194,8 @@ def _compare(path: Path, settings: dict[str, Any]) -> None:
 def _kept(root: Path) -> dict[tuple[int, int], SynthRecording]:
     """Recordings of an earlier run, by the numbers of person and session.
 
-    The truth of a recording is written last, so that one that has it is whole. Raises InputError
-    for one whose numbers are not told.
+    The true values of a recording are written last, so a recording that has them is complete.
+    Raises InputError for a recording without numbers.
     """
     from physkit.data.formats.truth import (
         CONDITIONS_SUFFIX,
@@ -211,7 +211,7 @@ def _kept(root: Path) -> dict[tuple[int, int], SynthRecording]:
             numbers = (int(conditions["subject_number"]), int(conditions["session_number"]))
         except (KeyError, ValueError) as error:
             raise InputError(
-                f"{root / TRUTH_FOLDER / name}{CONDITIONS_SUFFIX}: tells no subject_number and "
+                f"{root / TRUTH_FOLDER / name}{CONDITIONS_SUFFIX}: has no subject_number and "
                 "session_number; remove it and run the same physkit synth again"
             ) from error
         n_frames = len(truth.pulse.samples)
@@ -222,9 +222,9 @@ def _kept(root: Path) -> dict[tuple[int, int], SynthRecording]:
 def _write_all(
     root: Path, config: SynthConfig, plans: "list[RecordingPlan]"
 ) -> "Iterator[tuple[RecordingPlan, SynthRecording]]":
-    """Writes recordings in several processes and hands them out as they are finished.
+    """Writes recordings in several processes and yields them as they are finished.
 
-    Whatever ends it, such as Ctrl-C, ends the processes at once.
+    When it ends, also by Ctrl-C, the processes are ended at once.
     """
     from concurrent.futures import Future, as_completed
 
@@ -248,15 +248,15 @@ def _write_all(
                 yield futures[future], future.result()
     except ProcessExpired as error:
         raise InputError(
-            f"{root}: a process was killed, perhaps for want of memory; run the same again "
-            "with fewer --workers, and what is there is kept"
+            f"{root}: a process was killed, perhaps for lack of memory; run the same again "
+            "with fewer --workers; finished recordings are kept"
         ) from error
     finally:
         clear_unfinished(root)
 
 
 def write_recording(root: Path, layout: str, plan: "RecordingPlan") -> SynthRecording:
-    """Renders one recording and writes it, then the truth about it.
+    """Renders and writes one recording, then its true values.
 
     Raises InputError where the folder cannot hold it.
     """

@@ -1,1 +1,1 @@
-"""Weights in: released files into our format, our own files, and the manifest of both."""
+"""Weights files: our format, importers of released files, and the manifest of both."""

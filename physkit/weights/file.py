@@ -21,7 +21,7 @@ FORMAT_VERSION = "1"
 
 @dataclass(frozen=True)
 class WeightsCard:
-    """What a weights file says of itself."""
+    """The metadata of a weights file."""
 
     model: str
     """Name in MODELS."""
@@ -38,7 +38,10 @@ def sha256(path: Path) -> str:
 
 
 def save_weights(path: Path, tensors: Mapping[str, Tensor], card: WeightsCard) -> None:
-    """Write a weights file, all of it or nothing. Raises InputError where it cannot be written."""
+    """Write a weights file; an interrupted write leaves no file.
+
+    Raises InputError where it cannot be written.
+    """
     metadata = {"format": "pt", "physkit": FORMAT_VERSION}
     metadata |= {key: json.dumps(value) for key, value in dataclasses.asdict(card).items()}
     with whole_file(path) as unfinished:
@@ -58,7 +61,7 @@ def read_weights(path: Path) -> tuple[WeightsCard, dict[str, Tensor]]:
         card = WeightsCard(**{field.name: json.loads(metadata[field.name]) for field in fields})
     except (KeyError, ValueError) as error:
         raise WeightsError(
-            f"{path}: says nothing of the model it belongs to; "
+            f"{path}: does not name the model it belongs to; "
             "make a weights file by physkit weights import"
         ) from error
     if not (isinstance(card.model, str) and isinstance(card.config, dict)):

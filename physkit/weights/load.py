@@ -1,4 +1,4 @@
-"""A model with its weights, from whatever kind of weights file it is given."""
+"""A model with its weights, from any kind of weights file."""
 
 import dataclasses
 from pathlib import Path
@@ -19,7 +19,7 @@ HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 ZIP_MAGIC = b"PK\x03\x04"
 PICKLE_MAGIC = b"\x80"
 TRAINED_MODELS = frozenset({"facephys", "physnet"})
-"""Models that are nothing without weights; all others are classical methods."""
+"""Models that need weights; all others are classical methods."""
 
 
 def load_model(name: str, weights: Path | None = None) -> PulseModel[Any]:
@@ -48,7 +48,7 @@ def load_model(name: str, weights: Path | None = None) -> PulseModel[Any]:
 
 
 def read_any_weights(path: Path) -> tuple[WeightsCard, dict[str, Tensor]]:
-    """Card and tensors of a weights file, whose kind is told by its first bytes."""
+    """Card and tensors of a weights file; its first bytes identify its kind."""
     try:
         with path.open("rb") as file:
             start = file.read(16)
@@ -73,7 +73,7 @@ def read_any_weights(path: Path) -> tuple[WeightsCard, dict[str, Tensor]]:
 
 
 def _origin(path: Path, file_format: str) -> dict[str, str]:
-    """What is known of where released weights come from."""
+    """The provenance of released weights."""
     origin = {"source": path.name, "sha256": sha256(path), "format": file_format}
     for known in known_weights().values():
         if known.sha256 == origin["sha256"]:

@@ -1,4 +1,4 @@
-"""Weights known by name, and the folder on this computer that holds the fetched ones."""
+"""Weights known by name, and the local folder of the downloaded ones."""
 
 import http.client
 import shutil
@@ -58,9 +58,9 @@ def find_weights(name: str) -> Path | None:
 
 
 def weights_at_hand(model: str) -> tuple[str, Path] | None:
-    """Name and file of the weights of a model that are here, the manifest's first of several.
+    """Name and file of the local weights of a model; of several, the first in the manifest.
 
-    Those that were fetched stand before those of our own there. None where there are none.
+    The manifest lists released weights before our own. None where there are no weights.
     """
     for name, entry in known_weights().items():
         if entry.model == model and (path := find_weights(name)):
@@ -69,17 +69,17 @@ def weights_at_hand(model: str) -> tuple[str, Path] | None:
 
 
 def _place(entry: KnownWeights) -> Path:
-    """Where the file lies, or will."""
+    """Path of the file, downloaded or not."""
     if entry.url is None:
         return Path(str(resources.files("physkit.checkpoints") / entry.file_name))
     return weights_folder() / entry.file_name
 
 
 def pull_weights(name: str) -> Path:
-    """Fetch weights by name, unless they are there already, and prove their checksum.
+    """Download weights by name, unless they are there already, and check their checksum.
 
     Raises UnknownNameError for the name, InputError when the origin cannot be reached, and
-    WeightsError when what it sent has another checksum; nothing is kept then.
+    WeightsError when the file has another checksum; it is not kept then.
     """
     known = known_weights()
     if name not in known:

@@ -1,6 +1,6 @@
 """The published FacePhys files: Keras 3 weights in HDF5, and the gzipped JSON of a warm state.
 
-KegangWangCCNU/FacePhys-Release; where each tensor lies is written down beside its name here.
+KegangWangCCNU/FacePhys-Release; the tables below map our names to theirs.
 """
 
 import gzip
@@ -29,12 +29,12 @@ _SAME = "... -> ..."
 
 
 class Entry(NamedTuple):
-    """Where one of our parameters lies in the published file."""
+    """The place of one of our parameters in the published file."""
 
     ours: str
     theirs: str
     axes: str
-    """How the axes move, as an einops pattern."""
+    """The change of axes, as an einops pattern."""
     part: int | None = None
     """0 or 1: ours is the real or the imaginary part, which the pattern puts first."""
 

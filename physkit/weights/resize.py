@@ -1,6 +1,6 @@
-"""Weights for crops of one size made to fit another: what is learned on small ones starts on large.
+"""Weights for crops of one size converted to another, to start large crops from small ones.
 
-Networks are convolutional, so only what they keep for each place of the picture has its size.
+Networks are convolutional, so only tensors with one value a pixel depend on the crop size.
 """
 
 from collections.abc import Mapping
@@ -14,9 +14,9 @@ PICTURE_FIELDS = frozenset({"height", "width"})
 
 
 def at_size(tensors: Mapping[str, Tensor], like: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors of a network with those of pictures (h w c) interpolated to the size in `like`.
+    """The tensors of a network, those with a value a pixel (h w c) interpolated as in `like`.
 
-    What is no picture stays as it is, whether or not it fits.
+    Other tensors are returned as they are, whether or not they fit.
     """
     return {
         name: _resized(tensor, like[name])

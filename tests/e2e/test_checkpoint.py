@@ -8,7 +8,7 @@ import pytest
 import physkit
 from physkit.core.types import Pulse
 from physkit.synth.clip import ClipConfig, synthesise_clip
-from physkit.synth.dials import Dials
+from physkit.synth.parameters import SynthParameters
 from physkit.weights.file import read_weights
 from physkit.weights.manifest import find_weights
 
@@ -53,8 +53,8 @@ def test_the_shipped_weights_say_what_they_were_made_from(shipped: Path) -> None
 def test_the_shipped_weights_read_a_synthetic_face_that_no_one_trained_on(
     shipped: Path, tmp_path: Path
 ) -> None:
-    dials = Dials().turned({"heart_rate_bpm": 96.0, "width": 320, "height": 240})
-    clip = ClipConfig(duration_s=12.0, seed=7, quality=12, dials=dials)
+    parameters = SynthParameters().changed({"heart_rate_bpm": 96.0, "width": 320, "height": 240})
+    clip = ClipConfig(duration_s=12.0, seed=7, quality=12, parameters=parameters)
     truth = synthesise_clip(tmp_path / "clip.mp4", config=clip)
     result = physkit.predict(truth.path, weights=shipped)
     assert result.heart_rate_bpm == pytest.approx(truth.heart_rate_bpm, abs=2.0)

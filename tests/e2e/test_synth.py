@@ -139,7 +139,7 @@ def test_conditions_without_their_numbers_are_named(
     shutil.copytree(pure, out)
     (out / "synthetic" / "02-02.conditions.json").write_text('{"subject_number": "x"}')
     words = ["--subjects", "2", "--sessions", "2", "--preset", "pure-like"]
-    assert "02-02.conditions.json: tells no subject_number" in refused(capsys, synth(out, *words))
+    assert "02-02.conditions.json: has no subject_number" in refused(capsys, synth(out, *words))
 
 
 def refused(capsys: pytest.CaptureFixture[str], status: int) -> str:

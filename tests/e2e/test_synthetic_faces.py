@@ -43,7 +43,7 @@ def test_detectors_find_synthetic_faces_of_every_skin_tone(detector: str, assets
     tones, found = [], []
     for subject in range(1, 17):
         plan = clean(subject, seconds=3.0)
-        tones.append(plan.dials.skin.fitzpatrick)
+        tones.append(plan.parameters.skin.fitzpatrick)
         pictures = [frame.rgb for frame in islice(plan.synthesis().frames(), 0, 46, 15)]
         found += [bool(faces) and faces[0].confidence >= 0.5 for faces in finder.detect(pictures)]
     assert min(tones) < 2

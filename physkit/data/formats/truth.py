@@ -23,7 +23,7 @@ class Truth:
     """What the generator knows of one recording."""
 
     conditions: Mapping[str, Condition]
-    """Every dial of the generator, and what it drew."""
+    """Every parameter of the generator, and what it drew."""
     heart_rate_bpm: float
     """Mean rate of the beats whose feet lie in the recording."""
     beat_times_s: Float[np.ndarray, "beats"]

@@ -24,7 +24,7 @@ template <int I, int O> struct Wide {
         for (int o = 0; o < O; o++) bias[o / LANES][o % LANES] = bias_[o];
     }
 
-    // What the linear layer makes of `n` positions, at most GROUP; the rest of x is ignored.
+    // The linear layer of `n` positions, at most GROUP; the rest of x is ignored.
     inline void linear(const float *x, Lanes (&out)[GROUP][OV]) const {
         for (int p = 0; p < GROUP; p++)
             for (int v = 0; v < OV; v++) out[p][v] = bias[v];
@@ -47,7 +47,7 @@ inline Lanes where_open(Lanes pre, Lanes value) {
     return (Lanes)((IntLanes)value & open);
 }
 
-// `n` positions as floats; those up to `room` repeat nothing and are 0.
+// `n` positions as floats, followed by zeros up to `room` positions.
 template <class S, int I> inline void load(const S *x, int64_t n, int64_t room, float *to) {
     for (int64_t k = 0; k < n * I; k++) to[k] = get(x[k]);
     std::fill(to + n * I, to + room * I, 0.0f);
@@ -78,7 +78,7 @@ void wide_forward(int64_t frames, int64_t positions, const S *x, const float *we
     }
 }
 
-// What a thread adds up: gradients of weight (i o) and bias (o).
+// The sums of one thread: gradients of weight (i o) and bias (o).
 template <int I, int O> struct Gradients {
     Lanes weight[I][O / LANES], bias[O / LANES];
 };
@@ -156,7 +156,7 @@ void wide_backward(int64_t frames, int64_t positions, const S *x, const float *w
     }
 }
 
-// Any size, any type: the same sums, without thought of speed.
+// Any size, any type: the same sums, not optimised.
 template <class S, class F = typename Arithmetic<S>::Compute>
 F linear_at(int64_t in, const S *x, const F *weight, F bias) {
     for (int64_t i = 0; i < in; i++) bias += weight[i] * get(x[i]);

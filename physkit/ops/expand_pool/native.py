@@ -1,6 +1,6 @@
-"""A linear layer, relu6 and the mean over space in compiled C++ on a CPU; as reference.py.
+"""A linear layer, relu6 and the mean over space in C++ on a CPU; same function as reference.py.
 
-The wide activations never reach memory: they are made, cut, summed, and made again backwards.
+The wide activations are not stored: the backward pass computes them again.
 """
 
 import torch
@@ -56,7 +56,7 @@ def expand_pool(
 ) -> Float[Tensor, "*b o"]:
     """The mean over positions of relu6(weight x + bias).
 
-    x may be of half precision; the answer is float32 then.
+    x may be of half precision; the result is float32 then.
     """
     dtype = arithmetic_dtype(x.dtype)
     x = x.to(storage_dtype(x.dtype))

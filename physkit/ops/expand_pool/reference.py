@@ -10,5 +10,5 @@ def expand_pool(
 ) -> Float[Tensor, "*b o"]:
     """The mean over positions of relu6(weight x + bias)."""
     wide = F.linear(x.movedim(-3, -1), weight, bias)
-    # a fresh product that nothing else reads, so relu6 may overwrite it
+    # nothing else reads this product, so relu6 may overwrite it
     return F.relu6(wide, inplace=True).mean(dim=(-3, -2))

@@ -1,1 +1,1 @@
-"""Compiling and loading the ops' C++ forms, at first use, on the machine that runs them."""
+"""Compiles the C++ forms of the ops at first use, on the machine that runs them, and loads them."""

@@ -1,6 +1,6 @@
-"""An op's `native.cpp` as a loaded library: compiled once for this processor, then kept.
+"""An op's `native.cpp` as a loaded library: compiled once for this processor, then cached.
 
-The sources know nothing of torch: they get addresses and sizes. So they compile in seconds, with
+The sources do not include torch: they take addresses and sizes. So they compile in seconds, with
 any C++17 compiler, and need no rebuild when torch changes.
 """
 
@@ -55,8 +55,8 @@ def why_unusable() -> str | None:
 def library(op: str) -> ctypes.CDLL:
     """The compiled `physkit/ops/<op>/native.cpp`.
 
-    Kept in the cache folder by what it was made of, so another source, compiler or processor gets
-    a library of its own. Raises MissingExtraError without a compiler, or where it fails.
+    Cached by source, compiler and processor, so each combination has its own library.
+    Raises MissingExtraError without a compiler, or where compilation fails.
     """
     cxx = compiler()
     if cxx is None:
@@ -86,7 +86,7 @@ def _compile(cxx: str, source: Path, path: Path) -> None:
 
 
 def _fingerprint(source: Path, cxx: str) -> str:
-    """Of all that the library depends on."""
+    """Of everything that the library depends on."""
     version = subprocess.run([cxx, "--version"], capture_output=True, text=True, check=False)
     texts = [path.read_text("utf-8") for path in (source, *sorted(OPS.glob("*/*.h")))]
     text = "\0".join((*texts, version.stdout, *FLAGS, processor(), torch.__version__))

@@ -13,7 +13,7 @@ SUFFIXES = {torch.float32: "float32", torch.float64: "float64", torch.bfloat16: 
 
 
 class OnCPU(Protocol):
-    """What autograd hands to an op's own gradient."""
+    """The context that autograd passes to the gradient of an op."""
 
     saved_tensors: tuple[Tensor, ...]
 
@@ -22,12 +22,12 @@ class OnCPU(Protocol):
 
 
 def arithmetic_dtype(dtype: torch.dtype) -> torch.dtype:
-    """What numbers stored in `dtype` are computed in."""
+    """The dtype in which tensors of `dtype` are computed."""
     return torch.float64 if dtype == torch.float64 else torch.float32
 
 
 def storage_dtype(dtype: torch.dtype) -> torch.dtype:
-    """What compiled ops read numbers of `dtype` as: float16 is widened to float32."""
+    """The dtype in which compiled ops read tensors of `dtype`: float16 is converted to float32."""
     return dtype if dtype in SUFFIXES else torch.float32
 
 
@@ -36,7 +36,7 @@ def native_call(
 ) -> Callable[..., None]:
     """The compiled function of `op` for tensors of `dtype`, with its sizes and numbers filled in.
 
-    It takes contiguous CPU tensors and passes their addresses; the C++ trusts them.
+    It takes contiguous CPU tensors and passes their addresses; the C++ code does not check them.
     """
     function = getattr(library(op), f"{op}_{direction}_{SUFFIXES[dtype]}")
     first = [ctypes.c_int64(size) for size in sizes] + [ctypes.c_double(x) for x in numbers]

@@ -1,4 +1,4 @@
-"""What "auto" means: the fastest form of the ops for a device, told once."""
+"""The choice of "auto": the fastest form of the ops for a device, logged once."""
 
 import functools
 import importlib.util
@@ -24,7 +24,7 @@ def automatic_form(device_type: str) -> str:
     if lacking is None:
         _log.info("FacePhys runs in its '%s' form on %s", form, device_type)
         return form
-    # a tensor on "meta" computes nothing, so its form is nobody's business
+    # tensors on "meta" compute nothing, so the choice is not logged
     level = logging.WARNING if device_type != "meta" else logging.DEBUG
     _log.log(level, "FacePhys runs in its slow 'chunked' form on %s: %s", device_type, lacking)
     return "chunked"

@@ -1,4 +1,4 @@
-// What the native ops share: storage types, vectors of floats, and the way memory is cut.
+// Shared by the native ops: storage types, vectors of floats, and how work is divided.
 #pragma once
 #include <algorithm>
 #include <cmath>
@@ -46,12 +46,12 @@ inline void put(BFloat16 &to, float x) {
     uint32_t bits;
     std::memcpy(&bits, &x, 4);
     const uint32_t even = bits + 0x7fffu + ((bits >> 16) & 1u);
-    // a NaN must not be rounded into an infinity
+    // a NaN must not be rounded to infinity
     to.bits = uint16_t((bits & 0x7fffffffu) > 0x7f800000u ? (bits >> 16) | 0x40u : even >> 16);
 }
 
-// Thread `thread` of `n` works on [begin, end) of `total` items: the same cut in every call, so
-// that sums come out the same.
+// Thread `thread` of `n` works on [begin, end) of `total` items: the same range in every call, so
+// that sums are the same in every run.
 struct Share {
     int64_t begin, end;
     Share(int64_t total, int thread, int n)

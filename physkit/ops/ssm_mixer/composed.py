@@ -12,7 +12,7 @@ from physkit.ops.ssm_scan import chunked, reference
 
 CONV_WIDTH = 4
 MAX_STEP = 6.0
-NORM_EPS = 9.999999747378752e-06  # 1e-5 as float32 holds it, so that every precision has the same
+NORM_EPS = 9.999999747378752e-06  # 1e-5 rounded to float32: the same in every precision
 
 
 def composed(
@@ -33,7 +33,7 @@ def composed(
     """Output (b t d2), and the rows and the complex state after the last frame.
 
     u: gate (d2), convolution input (c = d + 2 n) and raw step (h) of every frame, d = h p and
-    d2 = 2 d. span: length of a frame in the steps that the published scale counts in.
+    d2 = 2 d. span: length of each frame in steps of 1/30 s, the published unit.
     """
     heads, p, n = real0.shape[1:]
     gate, new_rows, dt = u.split_with_sizes([2 * heads * p, heads * p + 2 * n, heads], dim=-1)

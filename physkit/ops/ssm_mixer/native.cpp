@@ -18,14 +18,14 @@ struct Sizes {
 template <class F> inline F relu6(F x) { return std::min(F(LARGEST), std::max(F(0), x)); }
 template <class F> inline bool open(F x) { return x > F(0) && x < F(LARGEST); }
 
-// The convolution's input at frame t of a clip; before it, the rows that were remembered.
+// The convolution's input at frame t of a clip; before the clip, the rows of the state.
 template <class F>
 inline const F *input(const Sizes &s, const F *u, const F *rows, int64_t b, int64_t t) {
     return t < 0 ? rows + (b * WIDTH + WIDTH + t) * s.conv()
                  : u + (b * s.frames + t) * s.row() + 2 * s.d();
 }
 
-// What the scan reads, each contiguous.
+// The inputs of the scan, each contiguous.
 template <class F> struct ScanInputs {
     F *x, *b_in, *c_out, *delta;
     static int64_t size(const Sizes &s) {
@@ -128,7 +128,7 @@ template <class F> struct Small {
     }
 };
 
-// Back through the norm, the gate and the skip of one frame: grad_y (h 2 p), grad_x, and z's.
+// Backwards through norm, gate and skip of one frame: grad_y (h 2 p), grad_x, gradient of z.
 template <class F>
 void back_read_out(const Sizes &s, const F *z, const F *x, const F *y, const F *skip,
                    const F *norm, F scale, const F *grad, F *gated, F *grad_z, F *grad_y,
@@ -158,8 +158,8 @@ void back_read_out(const Sizes &s, const F *z, const F *x, const F *y, const F *
         }
 }
 
-// Back through the convolution, channels [begin, end): `mixed` and its gradient are of one of the
-// scan's inputs, `wide` channels, which are channels `at` and on of the convolution.
+// Backwards through the convolution, channels [begin, end): `mixed` and its gradient belong to one
+// input of the scan, `wide` channels, which are the channels of the convolution from `at` on.
 template <class F>
 void back_convolution(const Sizes &s, int64_t b, int64_t at, int64_t wide, const F *u,
                       const F *rows, const F *weight, const F *mixed, const F *grad, F *grad_u,

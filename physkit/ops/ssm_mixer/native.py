@@ -1,7 +1,7 @@
 """The Mamba-2 block between its projections in compiled C++ on a CPU; same function as composed.py.
 
-One operator instead of some forty forwards and sixty backwards, each of which costs more than its
-arithmetic at a few hundred numbers a frame.
+One operator in place of about 40 forwards and 60 backwards. At a few hundred values a frame,
+calling an operator costs more than its arithmetic.
 """
 
 from typing import NamedTuple
@@ -15,12 +15,12 @@ from physkit.ops.ssm_mixer.composed import CONV_WIDTH, NORM_EPS
 
 
 class _Kept(NamedTuple):
-    """What the forward pass leaves for the backward pass."""
+    """Tensors of the forward pass that the backward pass needs."""
 
     inputs: Tensor
-    """What the scan read."""
+    """Inputs of the scan."""
     y: Tensor
-    """What it answered, before skip, gate and norm."""
+    """Output of the scan, before skip, gate and norm."""
     scale: Tensor
     """1 / root mean square of each frame."""
     borders: Tensor
@@ -151,7 +151,7 @@ def _keep(ctx: OnCPU, inputs: tuple[Tensor, ...], output: tuple[Tensor, ...]) ->
 
 
 def _gradients(ctx: OnCPU, *grads: Tensor) -> tuple[Tensor, ...]:
-    kept = ctx.saved_tensors  # once: a checkpoint hands them out no second time
+    kept = ctx.saved_tensors  # once: checkpointing does not return saved tensors a second time
     conv_weight, dt_bias, a_real, a_imag, skip, norm_weight = kept[2:8]
     grad_u, grad_span, small, *grad_first = _backward(*kept, *(z.contiguous() for z in grads[:4]))
     parameters = (conv_weight, conv_weight[0], dt_bias, a_real, a_imag, skip, norm_weight)

@@ -1,6 +1,6 @@
 """The state-space recurrence over a clip as matrix products; same function as reference.py.
 
-Shape suffixes: b batch, n chunk, l or s moment inside a chunk, h head, k real and imaginary part,
+Shape suffixes: b batch, n chunk, l or s frame inside a chunk, h head, k real and imaginary part,
 p head_dim, d d_state.
 """
 
@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import pad
 
-CHUNK_LENGTH = 32  # as fast as 64, and the gradient of a_imag keeps half a digit more in float32
+CHUNK_LENGTH = 32  # as fast as 64; in float32 the gradient of a_imag has half a digit more
 
 
 def _decay(exponent: Tensor, like: Tensor) -> Tensor:
@@ -20,7 +20,7 @@ def _decay(exponent: Tensor, like: Tensor) -> Tensor:
 
 
 def _rotate(z: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """z (.. k p) turned by the angle whose cosine and sine (..) are given."""
+    """z (.. k p) rotated by the angle whose cosine and sine (..) are given."""
     real, imag = z.unbind(-2)
     cos, sin = cos[..., None], sin[..., None]
     return torch.stack([real * cos - imag * sin, real * sin + imag * cos], dim=-2)
@@ -32,7 +32,7 @@ def _border_states(
     angle: Float[Tensor, "b n h"],
     state0: Float[Tensor, "b h k p d"],
 ) -> Float[Tensor, "b n1 h k p d"]:
-    """The state before the first chunk and after each one, from what each chunk adds by itself."""
+    """The state before the first chunk and after each chunk, from what each chunk alone adds."""
     states = torch.cat([state0[:, None], chunk_states], dim=1)
     shrunk, turned = (
         rearrange(pad(z.cumsum(dim=1), (0, 0, 1, 0)), "b n h -> b h n") for z in (log_decay, angle)
@@ -62,7 +62,7 @@ def ssm_scan(
     length = x.shape[1]
     n_chunks = -(-length // CHUNK_LENGTH)
     chunk = -(-length // n_chunks)
-    padding = n_chunks * chunk - length  # frames of zero duration leave the state as it is
+    padding = n_chunks * chunk - length  # frames of zero duration do not change the state
     delta_l = rearrange(pad(delta, (0, 0, 0, padding)), "b (n l) h -> b n h l", l=chunk)
     b_l = rearrange(pad(b_in, (0, 0, 0, padding)), "b (n l) d -> b n l d", l=chunk)
     c_l = rearrange(pad(c_out, (0, 0, 0, padding)), "b (n l) d -> b n l d", l=chunk)

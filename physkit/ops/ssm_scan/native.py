@@ -1,7 +1,7 @@
 """The state-space recurrence over a clip in compiled C++ on a CPU; same function as reference.py.
 
-A head's state stays in the innermost cache while time goes by. The forward pass keeps the states
-before every few frames, and the backward pass makes those between them again.
+A head's state stays in the innermost cache through all frames. The forward pass keeps the states
+before every few frames, and the backward pass computes those between them again.
 """
 
 import torch

@@ -18,7 +18,7 @@ def ssm_step(
     """One sample: y (b h 2 p, real and imaginary part), then the state that includes it."""
     batch, heads, p = x.shape
     n = b_in.shape[-1]
-    # Views instead of None in indices: half as many operators, each of which costs microseconds.
+    # Views in place of None in indices: half as many operators, each of which costs microseconds.
     delta = delta.view(batch, heads, 1, 1)
     decay, phase = torch.exp(delta * a_real.view(-1, 1, 1)), delta * a_imag.view(-1, 1, 1)
     cos, sin = decay * phase.cos(), decay * phase.sin()

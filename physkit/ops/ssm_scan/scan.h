@@ -12,7 +12,7 @@ struct Sizes {
     int64_t state() const { return p * n; }
 };
 
-// exp(delta a): how one step turns and shrinks a head's state.
+// exp(delta a): rotation and decay of a head's state in one step.
 template <class F> struct Turn {
     F real, imag;
     Turn(F delta, F a_real, F a_imag) {
@@ -24,7 +24,7 @@ template <class F> struct Turn {
 
 template <class F> void copy(F *to, const F *from, int64_t n) { std::copy(from, from + n, to); }
 
-// One head's state one frame on, from `before` to `after`, which may be the same.
+// Advances one head's state by one frame, from `before` to `after`, which may be the same.
 template <class F>
 inline void advance(const Sizes &s, Turn<F> turn, F delta, const F *x, const F *b_in,
                     const F *real0, const F *imag0, F *real, F *imag) {
@@ -40,7 +40,7 @@ inline void advance(const Sizes &s, Turn<F> turn, F delta, const F *x, const F *
     }
 }
 
-// real and imag come in as the states before the clip and leave as those after it; borders
+// real and imag are the states before the clip, and are replaced by those after it; borders
 // receives the states before every SEGMENT frames, real then imaginary.
 template <class F>
 void forward(Sizes s, const F *x, const F *delta, const F *a_real, const F *a_imag, const F *b_in,
@@ -79,7 +79,7 @@ void forward(Sizes s, const F *x, const F *delta, const F *a_real, const F *a_im
     }
 }
 
-// What one thread adds up over its heads.
+// The sums of one thread over its heads.
 template <class F> struct Sums {
     F *b_in, *c_out, *a_real, *a_imag;
     static int64_t size(const Sizes &s) { return 2 * s.batch * s.frames * s.n + 2 * s.heads; }
@@ -134,8 +134,8 @@ void back_segment(const Sizes &s, int64_t b, int64_t h, int64_t begin, int64_t e
     }
 }
 
-// grad_real and grad_imag come in as the gradients of the last states and leave as those of the
-// first ones.
+// grad_real and grad_imag are the gradients of the last states, and are replaced by those of the
+// first states.
 template <class F>
 void backward(Sizes s, const F *x, const F *delta, const F *a_real, const F *a_imag, const F *b_in,
               const F *c_out, const F *borders, const F *grad_y, F *grad_x, F *grad_delta,

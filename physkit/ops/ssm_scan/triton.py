@@ -1,8 +1,8 @@
-"""The state-space recurrence on a GPU: a head's state in registers; as reference.py.
+"""The state-space recurrence on a GPU: a head's state in registers; same function as reference.py.
 
-A program owns one head of one clip, and walks through time. The backward pass walks back through
-blocks of frames, each recomputed from the state that the forward pass kept before its first
-frame. The maths is in README.md beside this file.
+A program computes one head of one clip, frame by frame. The backward pass goes back through blocks
+of frames; it recomputes each from the state that the forward pass kept before its first frame. The
+maths is in README.md beside this file.
 """
 
 from typing import Any
@@ -78,7 +78,7 @@ def _recompute(
     x, delta, b_in, pole_real, pole_imag, border, scratch, has_p, has_n, inside,
     n_frames, n_heads, row, d_state, size,
 ):  # fmt: skip
-    """Leave in scratch the state before each frame of a block, whose first frame is pointed at."""
+    """Write the state before each frame of a block to scratch; pointers are at its first frame."""
     real = tl.load(border, mask=inside, other=0)
     imag = tl.load(border + size, mask=inside, other=0)
     for t in tl.range(0, n_frames, num_stages=4):
@@ -130,7 +130,7 @@ def _backward_kernel(
             pole_real, pole_imag, borders + size * (block * 2 * n_heads), scratch,
             has_p, has_n, inside, n_frames, n_heads, row, d_state, size,
         )  # fmt: skip
-        tl.debug_barrier()  # scratch is read by other lanes, perhaps, than those that wrote it
+        tl.debug_barrier()  # other lanes than those that wrote scratch may read it
         for i in tl.range(0, n_frames, num_stages=3):
             in_block = n_frames - 1 - i
             t = first + in_block
@@ -222,7 +222,7 @@ def _backward_op(*inputs: Tensor) -> tuple[Tensor, ...]:
     d_state = grad_real.shape[-1]
     scratch = borders.new_empty((batch, n_heads, BORDER_EVERY, 2, head_dim, d_state))
     grad_x, *grad_states = (torch.empty_like(z) for z in (x, grad_real, grad_imag))
-    # What several programs or lanes add to is summed afterwards: atomics would not repeat.
+    # Partial sums of programs and lanes are added afterwards: atomics are not reproducible.
     to_delta = x.new_empty((batch, length, n_heads, head_dim))
     to_poles = x.new_empty((batch, n_heads, 2, head_dim))
     to_b, to_c = (x.new_empty((batch, n_heads, length, d_state)) for _ in range(2))
@@ -255,7 +255,7 @@ def ssm_scan(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """A clip: y (b t h 2 p), then the state (b h p n) after its last frame.
 
-    Half-precision inputs are carried in float32. Raises BackendError where Triton cannot run.
+    Half-precision inputs are computed in float32. Raises BackendError where Triton cannot run.
     """
     batch, length, n_heads, head_dim = x.shape
     d_state = b_in.shape[-1]
@@ -269,7 +269,7 @@ def ssm_scan(
         real0=(real0, state),
         imag0=(imag0, state),
     )
-    # Small beside a picture, and mostly slices: copied anyway, so copied to what kernels count in.
+    # Small, and mostly slices that must be copied: so copied to the dtype of the kernels.
     inputs = (x, delta, a_real, a_imag, b_in, c_out, real0, imag0)
     acc = accumulator(*inputs)
     y, real, imag, _ = _forward_op(*(z.to(acc).contiguous() for z in inputs))

@@ -6,13 +6,13 @@ namespace {
 
 constexpr int64_t SCRATCH = 1 << 17;  // values of one thread's scratch: half of a core's cache
 
-// Positions that are worked through together, so that `arrays` values each for every frame fit.
+// Positions that are computed together, so that `arrays` values each for every frame fit.
 int64_t tile_positions(int64_t frames, int64_t channels, int64_t arrays, int64_t positions) {
     const int64_t fitting = SCRATCH / (arrays * frames * channels);
     return std::max<int64_t>(1, std::min<int64_t>({fitting, 32, positions}));
 }
 
-// Channels known when compiled make the inner loops straight vectors; 0 means any number.
+// With a number of channels known at compile time, inner loops are vectorised; 0: any number.
 template <int KNOWN> inline int64_t channel_count(int64_t channels) {
     return KNOWN ? KNOWN : channels;
 }
@@ -54,7 +54,7 @@ void forward(int64_t batch, int64_t frames, int64_t positions, int64_t channels,
     }
 }
 
-// mean and var come in as the gradients of the last statistics and leave as those of the first;
+// mean and var are gradients of the last statistics, and are replaced by those of the first;
 // sums is (threads, t + 2, c) for each b: gradients of take, gamma and beta by thread.
 template <class S, int KNOWN>
 void backward(int64_t batch, int64_t frames, int64_t positions, int64_t channels, double eps_,

@@ -1,7 +1,7 @@
 """TemporalNorm over a clip in compiled C++ on a CPU; same function as reference.py.
 
-One pass over memory forwards, one backwards: the statistics of a few positions stay in cache while
-time goes by, and the backward pass makes them again from the frames.
+One pass over memory forwards, one backwards: the statistics of a few positions stay in cache
+through all frames, and the backward pass computes them again from the frames.
 """
 
 import torch

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-LN2 = 0.6931  # the published constant; more digits would be another function
+LN2 = 0.6931  # the published constant; with more digits it would be another function
 EPS = 1e-5
 
 

@@ -26,7 +26,7 @@ def temporal_norm(
     mean = linear_scan(keep, take * flat, rearrange(mean0, "b c h w -> b (h w) c"))
     centred = flat - mean
     var = linear_scan(keep, centred.square() * take, rearrange(var0, "b c h w -> b (h w) c"))
-    # The last moment is copied, or a state would keep the whole clip alive.
+    # The last frame is copied: a view would keep the whole clip in memory.
     y = torch.addcdiv(beta, centred * gamma, (var + EPS).sqrt_())
     return (
         rearrange(y, "b t (h w) c -> b t c h w", h=height),

@@ -1,8 +1,8 @@
 """TemporalNorm on a GPU: one pass over memory, statistics in registers; as reference.py.
 
-A program owns a tile of positions and channels, and walks through time. The backward pass walks
-back through blocks of frames, each recomputed from the statistics that the forward pass kept
-before its first frame. The maths is in README.md beside this file.
+A program computes a tile of positions and channels, frame by frame. The backward pass goes back
+through blocks of frames; it recomputes each from the statistics that the forward pass kept before
+its first frame. The maths is in README.md beside this file.
 """
 
 from typing import Any
@@ -18,7 +18,7 @@ from physkit.ops.temporal_norm.reference import EPS, LN2
 from physkit.ops.triton_launch import accumulator, launch, register_backward, require_shapes
 
 BORDER_EVERY = 32  # frames; statistics kept are 2/32 of x, scratch of resident programs fits L2
-TILE = 64  # values of a frame a program: two a lane of one warp, so that small batches fill a GPU
+TILE = 64  # values of a frame in a program: two a lane of a warp, so that small batches fill a GPU
 _EPS = tl.constexpr(EPS)
 _LN2 = tl.constexpr(LN2)
 
@@ -80,7 +80,7 @@ def _forward_kernel(
 
 @triton.jit
 def _recompute(x, dt_s, per_s, border, scratch, inside, size, n_frames):
-    """Leave in scratch the statistics before each frame of a block, whose first is pointed at."""
+    """Write the statistics before each frame of a block to scratch; pointers are at its first."""
     mean = tl.load(border, mask=inside, other=0)
     var = tl.load(border + size, mask=inside, other=0)
     for t in tl.range(0, n_frames, num_stages=4):
@@ -128,7 +128,7 @@ def _backward_kernel(
             x + size * first, dt_s + first, per_s, borders + size * (2 * block), scratch,
             inside, size, n_frames,
         )  # fmt: skip
-        tl.debug_barrier()  # scratch is read by other lanes, perhaps, than those that wrote it
+        tl.debug_barrier()  # other lanes than those that wrote scratch may read it
         for i in tl.range(0, n_frames, num_stages=4):
             in_block = n_frames - 1 - i
             t = first + in_block
@@ -166,8 +166,8 @@ def _backward_kernel(
 def _blocks(n_positions: int, n_channels: int) -> tuple[tuple[int, int], dict[str, Any]]:
     """Tiles along positions and channels, and the compile-time sizes; by shape alone.
 
-    Not tuned at run time: how sums over tiles round would depend on who won, and a run would not
-    repeat.
+    Not tuned at run time: the rounding of sums over tiles would depend on the result, and runs
+    would not be reproducible.
     """
     block_c = min(triton.next_power_of_2(n_channels), TILE)
     block_n = min(triton.next_power_of_2(n_positions), TILE // block_c)
@@ -184,7 +184,7 @@ def _blocks(n_positions: int, n_channels: int) -> tuple[tuple[int, int], dict[st
 def _forward_op(*inputs: Tensor) -> tuple[Tensor, ...]:
     """y (b t n c), mean and var (b n c), and both before every 32nd frame (b borders 2 n c).
 
-    x may be half-precision; everything else is what recurrences are carried in.
+    x may be half-precision; everything else is in the dtype of the recurrence.
     """
     batch, length, n_positions, n_channels = inputs[0].shape
     out: tuple[Tensor, ...] = _forward_fake(*inputs)
@@ -218,7 +218,7 @@ def _backward_op(*inputs: Tensor) -> tuple[Tensor, ...]:
     tiles, options = _blocks(n_positions, n_channels)
     scratch = borders.new_empty((batch, BORDER_EVERY, 2, n_positions, n_channels))
     grad_x, *grad_states = (torch.empty_like(z) for z in (x, grad_mean, grad_var))
-    # What several programs add to is summed afterwards: atomics would not repeat.
+    # Partial sums of programs are added afterwards: atomics are not reproducible.
     to_dt = borders.new_empty((batch, tiles[0] * tiles[1], length))
     to_channels = borders.new_empty((3, batch, tiles[0], n_channels))
     launch(
@@ -252,7 +252,7 @@ def temporal_norm(
 ) -> tuple[Float[Tensor, "b t c h w"], Float[Tensor, "b c h w"], Float[Tensor, "b c h w"]]:
     """A clip standardised causally: y, and the mean and variance after its last frame.
 
-    Half-precision inputs are carried in float32. Raises BackendError where Triton cannot run.
+    Half-precision inputs are computed in float32. Raises BackendError where Triton cannot run.
     """
     batch, length, channels, height, width = x.shape
     state = (batch, channels, height, width)

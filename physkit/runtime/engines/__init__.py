@@ -1,4 +1,4 @@
-"""Runtimes that carry a stream; each is imported when a file for it is opened."""
+"""Runtimes of a session; each is imported when a file for it is opened."""
 
 from physkit.core.registry import Registry
 
@@ -22,4 +22,4 @@ BY_SUFFIX = {
     ".safetensors": "torch",
     ".h5": "torch",
 }
-"""What runs a file where nobody said."""
+"""Default runtime of a file, by its suffix."""

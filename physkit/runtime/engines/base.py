@@ -1,4 +1,4 @@
-"""What a runtime has to offer a session, and what all of them share."""
+"""The interface of a runtime, and functions that all runtimes share."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ class Engine(ABC):
     def advance(self, frames: np.ndarray, dt_s: np.ndarray) -> np.ndarray:
         """Pulse (n,) of exactly `card.n_frames` frames (n h w 3), float32 in [0, 1], and dt_s (n,).
 
-        The states go on with them. What it is given has been checked.
+        Updates the states. The session has checked the arguments.
         """
 
     @abstractmethod
@@ -41,7 +41,7 @@ class Engine(ABC):
 
     @abstractmethod
     def set_states(self, states: Mapping[str, np.ndarray]) -> None:
-        """Goes on from these, of which each has the shape and dtype of the card's."""
+        """Replaces the states; each has the shape and dtype of the card's."""
 
 
 def initial_states(path: Path, card: ArtifactCard) -> Arrays:
@@ -82,7 +82,7 @@ def as_engine(arrays: Mapping[str, np.ndarray], card: ArtifactCard, *, path: Pat
 
 
 def as_file(states: Mapping[str, np.ndarray], card: ArtifactCard) -> Arrays:
-    """The inverse of `as_engine`, but that it keeps the dtype."""
+    """The inverse of `as_engine`, except that it keeps the dtype."""
     moved = {
         name: np.moveaxis(x, 0, -1) if card.order == "chw" and is_statistic(name) else x
         for name, x in states.items()

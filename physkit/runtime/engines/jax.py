@@ -15,14 +15,14 @@ from physkit.runtime.engines.base import Arrays, Engine, initial_states
 
 DAMAGE = (zipfile.BadZipFile, zlib.error)
 MOST_BYTES = 200_000_000
-"""No member of an artifact is larger."""
+"""Largest size of a member of an artifact."""
 
 
 class JaxEngine(Engine):
-    """A module compiled as it is opened; each call's states take the buffers of those before.
+    """A module, compiled when it is opened; the states of a call reuse the buffers of the last.
 
-    threads: XLA keeps one pool of threads a process, as large as the cores that the process may
-      use; here it is decided only whether the operators share their work among them.
+    threads: XLA has one thread pool a process, with as many threads as cores; this decides only
+      whether an operator may use more than one of them.
     """
 
     def __init__(self, path: Path, *, threads: int, device: str) -> None:
@@ -75,7 +75,7 @@ def _read(path: Path) -> tuple[ArtifactCard, export.Exported]:
     card = ArtifactCard.from_json(text, path=str(path))
     try:
         module = export.deserialize(bytearray(data))
-    except Exception as error:  # reading bytes that are no module ends in any of a dozen
+    except Exception as error:  # bytes that are not a module raise any of a dozen exceptions
         raise InputError(f"{path}: its module is damaged ({error}); {again}") from error
     if [(tuple(x.shape), str(x.dtype)) for x in module.in_avals] != _inputs(card):
         raise InputError(f"{path}: its module takes other inputs than its card says; {again}")

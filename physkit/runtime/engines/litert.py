@@ -15,11 +15,11 @@ from physkit.runtime.engines.base import Arrays, Engine, initial_states
 from physkit.runtime.engines.tflite_file import read_card_text
 
 LONGEST_REASON = 120
-"""LiteRT may complain of every tensor in one line."""
+"""Longest error text that is shown; LiteRT may list every tensor in one line."""
 
 
 class _FirstStates(Mapping[str, np.ndarray]):
-    """The states before the first frame, read when asked for: they are 2 MB of a phone's memory."""
+    """The states before the first frame, read when needed: they take 2 MB of memory."""
 
     def __init__(self, path: Path, card: ArtifactCard) -> None:
         self._path, self._card = path, card
@@ -39,16 +39,16 @@ class _FirstStates(Mapping[str, np.ndarray]):
 class LiteRTEngine(Engine):
     """LiteRT's interpreter, whose tensors hold the stream's states.
 
-    An interpreter reads and writes tensors of its own, which cannot change places: the new states
-    are moved to where the next frame reads them, by one copy within LiteRT's memory. LiteRT's
-    CompiledModel needs no copy, but 7 MB more, and complains of every accelerator it looks for.
+    An interpreter owns its tensors, and input and output tensors cannot be exchanged: the new
+    states are copied to the input tensors, within LiteRT's memory. LiteRT's CompiledModel needs no
+    copy, but 7 MB more, and warns of every missing accelerator.
     """
 
     def __init__(self, path: Path, *, threads: int, device: str) -> None:
         if device != "cpu":
             raise BackendError(f"device {device}: LiteRT runs on the CPU here; use cpu")
         self.card = ArtifactCard.from_json(read_card_text(path), path=str(path))
-        initial_states(path, self.card)  # tells of a file that does not fit
+        initial_states(path, self.card)  # raises InputError for a file that does not fit
         self.initial = _FirstStates(path, self.card)
         try:
             self._interpreter = Interpreter(str(path), num_threads=threads)
@@ -77,9 +77,9 @@ class LiteRTEngine(Engine):
     def _view(
         self, details: Mapping[str, Any], name: str, shape: tuple[int, ...], dtype: str
     ) -> np.ndarray:
-        """A tensor's memory, which stays where it is as long as the interpreter lives.
+        """A view of a tensor's memory, valid as long as the interpreter exists.
 
-        Not the interpreter's own view: it refuses to run while one of those is kept.
+        Not the interpreter's own view: it refuses to run while such a view exists.
         """
         own = self._interpreter.tensor(details[name]["index"])()
         if own.shape != shape or own.dtype != dtype:

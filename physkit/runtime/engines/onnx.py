@@ -16,7 +16,7 @@ PROVIDERS = {
     "cuda": "CUDAExecutionProvider",
     "tensorrt": "TensorrtExecutionProvider",
 }
-"""What a session's device is called by ONNX Runtime."""
+"""ONNX Runtime's name of each device."""
 OPTIONS = {
     # A state that nothing drives decays to denormals, which cost hundreds of cycles each.
     "session.set_denormal_as_zero": "1",
@@ -34,7 +34,7 @@ UNREADABLE = (
 
 
 class OnnxEngine(Engine):
-    """Two sets of states in turns: a call reads one and writes the other, and nothing is copied.
+    """Two sets of states: a call reads one and writes the other, in turns, without copies.
 
     device: cpu, cuda or tensorrt.
     """
@@ -114,13 +114,13 @@ def _open(path: Path, *, threads: int, device: str) -> onnxruntime.InferenceSess
             f"{path}: not a model that ONNX Runtime {onnxruntime.__version__} runs ({reason}); "
             "make it again by physkit export"
         ) from error
-    if provider not in session.get_providers():  # it falls back without a word
+    if provider not in session.get_providers():  # ONNX Runtime falls back without an error
         raise BackendError(f"device {device}: {provider} could not start here; use cpu")
     return session
 
 
 def _check_inputs(path: Path, session: onnxruntime.InferenceSession, card: ArtifactCard) -> None:
-    """Raises InputError unless the graph takes and gives what its card says."""
+    """Raises InputError unless the graph has the inputs and outputs of its card."""
     n = card.n_frames
     expected = {"frames": [n, card.height, card.width, 3]}
     if card.fixed_dt_s is None:

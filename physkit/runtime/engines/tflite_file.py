@@ -1,4 +1,4 @@
-"""Reads what a LiteRT file says of itself, without a FlatBuffers library.
+"""Reads the metadata of a LiteRT file, without a FlatBuffers library.
 
 The layout: https://flatbuffers.dev/internals, and schema.fbs of LiteRT.
 """
@@ -58,13 +58,13 @@ def _content(data: bytes, buffer: int) -> bytes | None:
 
 
 def _offset(data: bytes, at: int) -> int:
-    """Where the offset stored at `at` leads."""
+    """The position that the offset stored at `at` points to."""
     target: int = at + struct.unpack_from("<I", data, at)[0]
     return target
 
 
 def _field(data: bytes, table: int, number: int) -> int | None:
-    """Where a field of a table lies; None where it is left out."""
+    """Position of a field of a table; None where it is left out."""
     vtable = table - struct.unpack_from("<i", data, table)[0]
     if vtable < 0:
         raise struct.error("offset outside of the file")
@@ -76,7 +76,7 @@ def _field(data: bytes, table: int, number: int) -> int | None:
 
 
 def _tables(data: bytes, field: int | None) -> list[int]:
-    """Where the tables of a vector lie."""
+    """Positions of the tables of a vector."""
     if field is None:
         return []
     vector = _offset(data, field)

@@ -1,4 +1,4 @@
-"""The camera's clock, noise, exposure and compression do what their dials say."""
+"""The camera's clock, noise, exposure and compression do what their parameters say."""
 
 from dataclasses import replace
 
@@ -14,8 +14,8 @@ from physkit.synth.streams import Streams
 CAMERA = CameraConfig(width=160, height=120)
 
 
-def times(**dials: float) -> np.ndarray:
-    config = replace(CAMERA, **dials)
+def times(**parameters: float) -> np.ndarray:
+    config = replace(CAMERA, **parameters)
     return frame_times(config, duration_s=60.0, rng=np.random.default_rng(0))
 
 

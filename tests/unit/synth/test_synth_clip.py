@@ -15,9 +15,11 @@ from scipy.signal import butter, sosfiltfilt
 from physkit.core.errors import InputError
 from physkit.models import MODELS
 from physkit.synth.clip import ClipConfig, ClipTruth, synthesise_clip
-from physkit.synth.dials import Dials
+from physkit.synth.parameters import SynthParameters
 
-SHORT = ClipConfig(duration_s=2.0, dials=Dials().turned({"width": 160, "height": 120}))
+SHORT = ClipConfig(
+    duration_s=2.0, parameters=SynthParameters().changed({"width": 160, "height": 120})
+)
 
 
 def decoded(path: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -91,7 +93,9 @@ def test_pos_follows_the_waveform_and_its_sign(truth: ClipTruth, frames: np.ndar
 @pytest.mark.slow
 @pytest.mark.parametrize("bpm", [50.0, 140.0])
 def test_pos_reads_slow_and_fast_hearts(bpm: float, tmp_path: Path) -> None:
-    config = ClipConfig(seed=int(bpm), dials=Dials().turned({"heart_rate_bpm": bpm}))
+    config = ClipConfig(
+        seed=int(bpm), parameters=SynthParameters().changed({"heart_rate_bpm": bpm})
+    )
     truth = synthesise_clip(tmp_path / "clip.mp4", config=config)
     pulse = classical("pos", crops(decoded(truth.path)[0], truth.face_box_px))
     assert rate_bpm(pulse) == pytest.approx(truth.heart_rate_bpm, abs=1)
@@ -147,7 +151,7 @@ def test_blazeface_finds_the_face_in_every_frame(frames: np.ndarray, assets: Pat
 
 def test_skin_pulses_most_in_green_and_least_in_red(tmp_path: Path) -> None:
     still = dict.fromkeys(("sway", "roll_deg", "zoom", "turn_deg", "nod_deg", "drift"), 0.0)
-    config = ClipConfig(duration_s=6.0, dials=Dials().turned(still))
+    config = ClipConfig(duration_s=6.0, parameters=SynthParameters().changed(still))
     truth = synthesise_clip(tmp_path / "clip.mp4", config=config)
     colours = crops(decoded(truth.path)[0], truth.face_box_px).mean(axis=(1, 2))
     volume = truth.pulse.samples - truth.pulse.samples.mean()
@@ -167,7 +171,7 @@ def test_one_seed_gives_one_clip(tmp_path: Path) -> None:
 
 def test_more_noise_does_not_move_the_heart(tmp_path: Path) -> None:
     quiet = synthesise_clip(tmp_path / "a.mp4", config=SHORT)
-    noisy = replace(SHORT, dials=SHORT.dials.turned({"noise": 0.05}))
+    noisy = replace(SHORT, parameters=SHORT.parameters.changed({"noise": 0.05}))
     loud = synthesise_clip(tmp_path / "b.mp4", config=noisy)
     np.testing.assert_array_equal(quiet.beat_times_s, loud.beat_times_s)
 

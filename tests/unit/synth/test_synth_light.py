@@ -10,8 +10,8 @@ from physkit.synth.streams import Streams
 TIMES_S = np.arange(0, 60, 1 / 30)
 
 
-def lit(**dials: float) -> Lighting:
-    return lighting(TIMES_S, config=LightConfig(**dials), streams=Streams(1))
+def lit(**parameters: float) -> Lighting:
+    return lighting(TIMES_S, config=LightConfig(**parameters), streams=Streams(1))
 
 
 def test_warm_light_is_red_and_cold_light_blue() -> None:

@@ -1,4 +1,4 @@
-"""Heads move as their dials say, and no dial moves another's motion."""
+"""Heads move as their parameters say, and no parameter moves another's motion."""
 
 import numpy as np
 import pytest
@@ -11,8 +11,8 @@ TIMES_S = np.arange(0, 60, 1 / 30)
 STILL = dict.fromkeys(("sway", "roll_deg", "zoom", "turn_deg", "nod_deg", "blinks_per_min"), 0.0)
 
 
-def moved(**dials: float) -> HeadMotion:
-    return head_motion(TIMES_S, config=MotionConfig(**(STILL | dials)), streams=Streams(3))
+def moved(**parameters: float) -> HeadMotion:
+    return head_motion(TIMES_S, config=MotionConfig(**(STILL | parameters)), streams=Streams(3))
 
 
 def strongest_hz(signal: np.ndarray) -> float:

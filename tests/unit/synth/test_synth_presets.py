@@ -1,4 +1,4 @@
-"""Presets draw dials for people and sessions, and go through their conditions."""
+"""Presets draw parameters for people and sessions, and go through their conditions."""
 
 import dataclasses
 import json
@@ -10,7 +10,7 @@ import pytest
 from physkit.core.errors import InputError, UnknownNameError
 from physkit.data.readers.mmpd import PROTOCOL
 from physkit.data.readers.pure import TASKS
-from physkit.synth.dials import Dials
+from physkit.synth.parameters import SynthParameters
 from physkit.synth.plan import RecordingPlan, plan_recording
 from physkit.synth.presets import PRESETS
 
@@ -30,13 +30,15 @@ def planned(preset: str, subject: int = 1, turn: int = 0, layout: str = "ubfc") 
 
 
 def test_no_two_groups_share_the_name_of_a_dial() -> None:
-    groups = [getattr(Dials(), field.name) for field in dataclasses.fields(Dials)]
-    assert len(Dials().flat()) == sum(len(dataclasses.fields(group)) for group in groups)
+    groups = [
+        getattr(SynthParameters(), field.name) for field in dataclasses.fields(SynthParameters)
+    ]
+    assert len(SynthParameters().flat()) == sum(len(dataclasses.fields(group)) for group in groups)
 
 
 def test_a_misspelt_dial_is_named() -> None:
     with pytest.raises(UnknownNameError, match="did you mean 'gamma'"):
-        Dials().turned({"gama": 2.0})
+        SynthParameters().changed({"gama": 2.0})
 
 
 def test_a_misspelt_preset_is_named() -> None:
@@ -49,7 +51,7 @@ def test_every_preset_draws_usable_dials_that_json_can_hold(preset: str) -> None
     for subject in range(1, 25):
         plan = planned(preset, subject)
         assert json.loads(json.dumps(plan.conditions)) == plan.conditions
-        assert set(plan.dials.flat()) <= set(plan.conditions)
+        assert set(plan.parameters.flat()) <= set(plan.conditions)
         assert plan.conditions["preset"] == preset
 
 
@@ -57,11 +59,11 @@ def test_every_preset_draws_usable_dials_that_json_can_hold(preset: str) -> None
 def test_the_same_recording_is_drawn_again(preset: str) -> None:
     assert planned(preset, 3) == planned(preset, 3)
     assert pickle.loads(pickle.dumps(planned(preset, 3))) == planned(preset, 3)
-    assert planned(preset, 3).dials != planned(preset, 4).dials
+    assert planned(preset, 3).parameters != planned(preset, 4).parameters
 
 
 def test_a_person_keeps_face_and_skin_through_all_sessions() -> None:
-    first, second = (planned("mmpd-like", 2, turn).dials for turn in (0, 1))
+    first, second = (planned("mmpd-like", 2, turn).parameters for turn in (0, 1))
     assert (first.skin, first.face.glasses) == (second.skin, second.face.glasses)
     assert first.pulse.heart_rate_bpm != second.pulse.heart_rate_bpm
 
@@ -88,9 +90,9 @@ def test_mmpd_has_four_skin_types_and_says_so() -> None:
 
 
 def test_clean_recordings_cover_skins_and_hearts() -> None:
-    dials = [planned("clean", subject).dials for subject in range(1, 61)]
-    skins = [d.skin.fitzpatrick for d in dials]
-    rates = [d.pulse.heart_rate_bpm for d in dials]
+    parameters = [planned("clean", subject).parameters for subject in range(1, 61)]
+    skins = [d.skin.fitzpatrick for d in parameters]
+    rates = [d.pulse.heart_rate_bpm for d in parameters]
     assert min(skins) < 1.5
     assert max(skins) > 5.5
     assert min(rates) < 55
@@ -98,6 +100,6 @@ def test_clean_recordings_cover_skins_and_hearts() -> None:
 
 
 def test_graded_dials_go_evenly_from_easy_to_hard() -> None:
-    graded = np.log([planned("ubfc-like", s).dials.motion.sway for s in range(1, 41)])
+    graded = np.log([planned("ubfc-like", s).parameters.motion.sway for s in range(1, 41)])
     gaps = np.diff(np.sort(graded)) / np.ptp(graded)
     assert gaps.max() < 0.08

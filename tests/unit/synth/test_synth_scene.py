@@ -7,16 +7,20 @@ import numpy as np
 import pytest
 
 from physkit.core.errors import InputError
-from physkit.synth.dials import Dials
 from physkit.synth.generate import Seed, Synthesis
+from physkit.synth.parameters import SynthParameters
 
 QUIET = {"sway": 0.0, "roll_deg": 0.0, "zoom": 0.0, "turn_deg": 0.0, "nod_deg": 0.0}
 QUIET |= {"drift": 0.0, "noise": 0.0, "blinks_per_min": 0.0, "width": 160, "height": 120}
 
 
-def rendered(duration_s: float = 2.0, seed: int = 0, **dials: Any) -> tuple[np.ndarray, Synthesis]:
+def rendered(
+    duration_s: float = 2.0, seed: int = 0, **parameters: Any
+) -> tuple[np.ndarray, Synthesis]:
     synthesis = Synthesis(
-        Dials().turned(QUIET | dials), duration_s=duration_s, seed=Seed.of_clip(seed)
+        SynthParameters().changed(QUIET | parameters),
+        duration_s=duration_s,
+        seed=Seed.of_clip(seed),
     )
     return np.stack([frame.rgb for frame in synthesis.frames()]).astype(float), synthesis
 
@@ -27,8 +31,8 @@ def face(frames: np.ndarray, synthesis: Synthesis) -> np.ndarray:
 
 
 def test_frames_come_on_the_true_clock() -> None:
-    dials = Dials().turned(QUIET | {"dropped": 0.1, "jitter_s": 0.004})
-    synthesis = Synthesis(dials, duration_s=3.0, seed=Seed.of_clip(0))
+    parameters = SynthParameters().changed(QUIET | {"dropped": 0.1, "jitter_s": 0.004})
+    synthesis = Synthesis(parameters, duration_s=3.0, seed=Seed.of_clip(0))
     times_s = [frame.timestamp_s for frame in synthesis.frames()]
     np.testing.assert_array_equal(times_s, synthesis.times_s)
     np.testing.assert_array_equal(times_s, synthesis.pulse.timestamps_s)
@@ -113,13 +117,13 @@ def test_people_differ_and_sessions_of_one_do_not() -> None:
 
 
 def _first_picture(person: int, session: int) -> np.ndarray:
-    dials = Dials().turned(QUIET | {"pulse_strength": 0.0})
-    synthesis = Synthesis(dials, duration_s=2.0, seed=Seed((person,), (person, session)))
+    parameters = SynthParameters().changed(QUIET | {"pulse_strength": 0.0})
+    synthesis = Synthesis(parameters, duration_s=2.0, seed=Seed((person,), (person, session)))
     return next(synthesis.frames()).rgb.astype(float)
 
 
 def test_what_the_sensor_shows_is_there_at_any_time() -> None:
-    synthesis = Synthesis(Dials(), duration_s=10.0, seed=Seed.of_clip(0))
+    synthesis = Synthesis(SynthParameters(), duration_s=10.0, seed=Seed.of_clip(0))
     times_s = np.linspace(0, 10, 641)
     measured = synthesis.measure(times_s)
     assert set(measured) == {"pulse", "heart_rate_bpm", "spo2_percent", "respiration"}
@@ -135,7 +139,9 @@ def test_the_finger_lags_behind_the_face() -> None:
     times_s = np.arange(0, 10, 0.01)
     near, far = (
         Synthesis(
-            Dials().turned({"finger_lag_s": lag_s}), duration_s=10.0, seed=Seed.of_clip(0)
+            SynthParameters().changed({"finger_lag_s": lag_s}),
+            duration_s=10.0,
+            seed=Seed.of_clip(0),
         ).measure(times_s)["pulse"]
         for lag_s in (0.0, 0.1)
     )
@@ -143,18 +149,22 @@ def test_the_finger_lags_behind_the_face() -> None:
 
 
 def test_a_heart_recovers_from_exercise() -> None:
-    dials = Dials().turned({"recovery_bpm": 40.0, "recovery_s": 20.0, "heart_rate_bpm": 70.0})
-    rate = Synthesis(dials, duration_s=60.0, seed=Seed.of_clip(0)).measure(np.arange(60.0))
+    parameters = SynthParameters().changed(
+        {"recovery_bpm": 40.0, "recovery_s": 20.0, "heart_rate_bpm": 70.0}
+    )
+    rate = Synthesis(parameters, duration_s=60.0, seed=Seed.of_clip(0)).measure(np.arange(60.0))
     assert rate["heart_rate_bpm"][:5].mean() == pytest.approx(105, abs=6)
     assert rate["heart_rate_bpm"][-5:].mean() == pytest.approx(72, abs=5)
 
 
 def test_a_recording_without_two_beats_is_refused() -> None:
     with pytest.raises(InputError, match="two beats"):
-        Synthesis(Dials(), duration_s=0.5, seed=Seed.of_clip(0))
+        Synthesis(SynthParameters(), duration_s=0.5, seed=Seed.of_clip(0))
 
 
 def test_a_face_so_large_that_no_shoulders_show_is_drawn() -> None:
-    dials = Dials().turned({"face_size": 0.34, "place_y": 0.0, "width": 320, "height": 240})
-    frame = next(Synthesis(dials, duration_s=3.0, seed=Seed.of_clip(1)).frames())
+    parameters = SynthParameters().changed(
+        {"face_size": 0.34, "place_y": 0.0, "width": 320, "height": 240}
+    )
+    frame = next(Synthesis(parameters, duration_s=3.0, seed=Seed.of_clip(1)).frames())
     assert frame.rgb.shape == (240, 320, 3)

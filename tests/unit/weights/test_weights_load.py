@@ -131,7 +131,7 @@ def test_a_harmless_torch_file_is_called_another_models(tmp_path: Path) -> None:
 def test_safetensors_of_someone_else_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "other.safetensors"
     save_file({"x": torch.zeros(2)}, path)
-    with pytest.raises(WeightsError, match="says nothing of the model"):
+    with pytest.raises(WeightsError, match="does not name the model"):
         load_model("facephys", path)
 
 

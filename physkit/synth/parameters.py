@@ -15,8 +15,8 @@ from physkit.synth.skin import SkinConfig
 
 
 @dataclass(frozen=True)
-class Dials:
-    """One person, one lamp, one camera. No two groups share a name of a dial."""
+class SynthParameters:
+    """One person, one lamp, one camera. No two groups share a name of a parameter."""
 
     pulse: PulseConfig = field(default_factory=PulseConfig)
     """The heart."""
@@ -32,23 +32,24 @@ class Dials:
     """The camera."""
 
     def flat(self) -> dict[str, Any]:
-        """All dials by name."""
+        """All parameters by name."""
         return {
-            name: getattr(getattr(self, group), dial) for name, (group, dial) in _names().items()
+            name: getattr(getattr(self, group), parameter)
+            for name, (group, parameter) in _names().items()
         }
 
-    def turned(self, values: Mapping[str, Any]) -> "Dials":
-        """These dials with some set anew, by flat name; raises UnknownNameError for others."""
+    def changed(self, values: Mapping[str, Any]) -> "SynthParameters":
+        """These parameters with some set anew, by flat name; raises UnknownNameError for others."""
         names = _names()
         groups: dict[str, dict[str, Any]] = {}
         for name, value in values.items():
             if name not in names:
-                raise unknown_name("dial", name, names)
-            group, dial = names[name]
-            groups.setdefault(group, {})[dial] = value
+                raise unknown_name("parameter", name, names)
+            group, parameter = names[name]
+            groups.setdefault(group, {})[parameter] = value
         changed = {
-            group: dataclasses.replace(getattr(self, group), **dials)
-            for group, dials in groups.items()
+            group: dataclasses.replace(getattr(self, group), **parameters)
+            for group, parameters in groups.items()
         }
         return dataclasses.replace(self, **changed)
 
@@ -56,7 +57,7 @@ class Dials:
 def _names() -> dict[str, tuple[str, str]]:
     """Flat names, each with its group and the name within it."""
     names: dict[str, tuple[str, str]] = {}
-    for group in dataclasses.fields(Dials):
-        for dial in dataclasses.fields(group.default_factory):  # type: ignore[arg-type]
-            names[dial.name] = (group.name, dial.name)
+    for group in dataclasses.fields(SynthParameters):
+        for parameter in dataclasses.fields(group.default_factory):  # type: ignore[arg-type]
+            names[parameter.name] = (group.name, parameter.name)
     return names
