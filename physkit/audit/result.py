@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from physkit.core.table import cell, table
 from physkit.data.findings import SEVERITIES, Finding, Severity
 
 
@@ -124,18 +125,8 @@ COLUMNS = {
 
 
 def _table(recordings: tuple[RecordingSummary, ...]) -> list[str]:
-    rows = [["recording", *COLUMNS, "worst"]]
+    rows = []
     for summary in recordings:
-        values = [(getattr(summary, field), form) for field, form in COLUMNS.values()]
-        cells = ["-" if value is None else format(value, form) for value, form in values]
+        cells = [cell(getattr(summary, field), form) for field, form in COLUMNS.values()]
         rows.append([summary.recording, *cells, summary.worst or "ok"])
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return [
-        "  ".join(
-            [
-                row[0].ljust(widths[0]),
-                *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True)),
-            ]
-        )
-        for row in rows
-    ]
+    return table(["recording", *COLUMNS, "worst"], rows)

@@ -7,7 +7,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from physkit.bench.lap import Lap, laps_in_turns
+from physkit.bench.report import SPEEDS, speed_cells
 from physkit.core.errors import InputError
+from physkit.core.table import cell, table
 
 if TYPE_CHECKING:
     from physkit.core.machine import Machine
@@ -110,13 +112,13 @@ class NetworkRow:
             del fields["error"]
         return fields
 
-    def line(self) -> str:
-        """A line of the table."""
-        if self.frames_per_s is None:
-            return f"{self.name:<12} {self.error}"
-        least, most = min(self.frames_per_s_all), max(self.frames_per_s_all)
-        speeds = f"{self.frames_per_s:9.0f} {least:8.0f} {most:8.0f}"
-        return f"{self.name:<12} {speeds} {self.roofline_fraction:9.2f} {self.peak_rss_mb:8.0f}"
+    def cells(self) -> tuple[str, ...]:
+        """A row of the table; of its columns only the last where it could not run."""
+        if self.error is not None:
+            return (self.name, *[""] * 5, self.error)
+        roofline, memory_mb = cell(self.roofline_fraction, ".2f"), cell(self.peak_rss_mb, ".0f")
+        speeds = speed_cells(self.frames_per_s_all, ".0f")
+        return (self.name, *speeds, roofline, memory_mb, "")
 
 
 @dataclass(frozen=True)
@@ -145,8 +147,7 @@ class NetworkReport:
         return [
             f"{machine.cpu}, {machine.cores} cores, torch {machine.torch}, commit {self.commit}",
             f"3x3 convolutions in float32: {self.conv_roofline_gflops:.0f} GFLOP/s",
-            f"{'clip':<12} {'frames/s':>9} {'least':>8} {'most':>8} {'roofline':>9} {'RSS MB':>8}",
-            *(row.line() for row in self.rows),
+            *table(("clip", *SPEEDS, "roofline", "RSS MB", ""), [row.cells() for row in self.rows]),
         ]
 
 

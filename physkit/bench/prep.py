@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from physkit.bench.lap import Lap, laps_in_turns
+from physkit.bench.report import SPEEDS, speed_cells
 from physkit.core.errors import InputError
+from physkit.core.table import cell, table
 
 if TYPE_CHECKING:
     from physkit.core.machine import Machine
@@ -76,14 +78,13 @@ class PrepRow:
             del fields["error"]
         return fields
 
-    def line(self) -> str:
-        """A line of the table."""
-        if self.frames_per_s is None:
-            return f"{self.name:<12} {self.error}"
-        ratio = "-" if self.ratio is None else f"{self.ratio:.2f}"
-        least, most = min(self.frames_per_s_all), max(self.frames_per_s_all)
-        speeds = f"{self.frames_per_s:9.0f} {least:8.0f} {most:8.0f} {ratio:>6}"
-        return f"{self.name:<12} {speeds} {self.cpu_ms_per_frame:8.2f} {self.peak_rss_mb:7.0f}"
+    def cells(self) -> tuple[str, ...]:
+        """A row of the table; of its columns only the last where it could not run."""
+        if self.error is not None:
+            return (self.name, *[""] * 6, self.error)
+        speeds = (*speed_cells(self.frames_per_s_all, ".0f"), cell(self.ratio, ".2f"))
+        cost = cell(self.cpu_ms_per_frame, ".2f"), cell(self.peak_rss_mb, ".0f")
+        return (self.name, *speeds, *cost, "")
 
 
 @dataclass(frozen=True)
@@ -105,11 +106,10 @@ class PrepReport:
     def lines(self) -> list[str]:
         """An aligned table; `ratio` is to the loop on the same video, `CPU ms` are for a frame."""
         machine = self.machine
-        speeds = f"{'frames/s':>9} {'least':>8} {'most':>8} {'ratio':>6}"
+        head = ("work", *SPEEDS, "ratio", "CPU ms", "RSS MB", "")
         return [
             f"{machine.cpu}, {machine.cores} cores, commit {self.commit}",
-            f"{'work':<12} {speeds} {'CPU ms':>8} {'RSS MB':>7}",
-            *(row.line() for row in self.rows),
+            *table(head, [row.cells() for row in self.rows]),
         ]
 
 

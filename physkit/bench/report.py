@@ -1,12 +1,16 @@
 """What a benchmark answers with: rows of speeds, and the machine they were measured on."""
 
 import statistics
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from physkit.core.machine import Machine
+from physkit.core.table import cell, table
 
 REFERENCE_ROW = "released-onnx"
+SPEEDS = ("frames/s", "least", "most")
+"""Columns of a table: the median over the repeats, and the ends."""
 
 
 @dataclass(frozen=True)
@@ -52,19 +56,23 @@ class BenchReport:
 
     def lines(self) -> list[str]:
         """An aligned table; `ratio` is to the released ONNX file in the same run."""
-        speeds = {row.name: row.frames_per_s for row in self.rows}
-        reference = speeds.get(REFERENCE_ROW)
+        reference = {row.name: row.frames_per_s for row in self.rows}.get(REFERENCE_ROW)
         machine = self.machine
-        lines = [
-            f"{machine.cpu}, {machine.cores} cores, torch {machine.torch}, commit {self.commit}",
-            f"{'runtime':<16} {'threads':>7} {'frames/s':>9} {'least':>8} {'most':>8} {'ratio':>6}",
-        ]
+        rows = []
         for row in self.rows:
-            start = f"{row.name:<16} {row.threads:>7}"
-            if row.frames_per_s is None:
-                lines.append(f"{start} {row.error}")
-                continue
-            ratio = f"{row.frames_per_s / reference:6.2f}" if reference else f"{'-':>6}"
-            least, most = min(row.frames_per_s_all), max(row.frames_per_s_all)
-            lines.append(f"{start} {row.frames_per_s:9.1f} {least:8.1f} {most:8.1f} {ratio}")
-        return lines
+            speed = row.frames_per_s
+            ratio = None if speed is None or reference is None else speed / reference
+            speeds = speed_cells(row.frames_per_s_all, ".1f")
+            ratio_cell = cell(ratio, ".2f") if speed else ""
+            rows.append((row.name, str(row.threads), *speeds, ratio_cell, row.error or ""))
+        return [
+            f"{machine.cpu}, {machine.cores} cores, torch {machine.torch}, commit {self.commit}",
+            *table(("runtime", "threads", *SPEEDS, "ratio", ""), rows),
+        ]
+
+
+def speed_cells(speeds: Sequence[float], form: str) -> tuple[str, ...]:
+    """Cells of a table under the names `SPEEDS`; empty where there is no speed."""
+    if not speeds:
+        return ("",) * len(SPEEDS)
+    return tuple(format(x, form) for x in (statistics.median(speeds), min(speeds), max(speeds)))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from physkit.core.errors import InputError
+from physkit.core.table import labelled
 
 if TYPE_CHECKING:
     import numpy as np
@@ -101,16 +102,18 @@ class SoakResult:
     def lines(self) -> list[str]:
         """One figure a line."""
         spread = ", ".join(f"{x:.3f}" for x in self.spread_by_hour)
-        return [
-            f"stream              {self.hours:g} h, {self.n_frames} frames, {self.n_gaps} gaps",
-            f"out of order        {self.n_refused} frames, all refused",
-            f"not finite          {self.n_not_finite} samples; largest {self.largest_pulse:.2f}",
-            f"spread by hour      {spread}",
-            f"memory              {self.rss_growth_mb:+.1f} MB",
-            f"reads as at first   {'yes, bit by bit' if self.is_unchanged else 'NO'}",
-            f"resumes             {'bit by bit' if self.resumes_exactly else 'NOT exactly'}",
-            f"speed               {self.frames_per_s:.0f} frames/s ({self.runtime})",
-        ]
+        return labelled(
+            [
+                ("stream", f"{self.hours:g} h, {self.n_frames} frames, {self.n_gaps} gaps"),
+                ("out of order", f"{self.n_refused} frames, all refused"),
+                ("not finite", f"{self.n_not_finite} samples; largest {self.largest_pulse:.2f}"),
+                ("spread by hour", spread),
+                ("memory", f"{self.rss_growth_mb:+.1f} MB"),
+                ("reads as at first", "yes, bit by bit" if self.is_unchanged else "NO"),
+                ("resumes", "bit by bit" if self.resumes_exactly else "NOT exactly"),
+                ("speed", f"{self.frames_per_s:.0f} frames/s ({self.runtime})"),
+            ]
+        )
 
 
 def run(config: BenchSoakConfig, *, progress: bool = False) -> SoakResult:

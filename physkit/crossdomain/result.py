@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from physkit.core.table import table
+
 if TYPE_CHECKING:
     from physkit.crossdomain.cells import Figures
     from physkit.crossdomain.plan import Cell, MatrixPlan
@@ -146,19 +148,14 @@ class CrossdomainResult:
     def _matrix_lines(self) -> list[str]:
         from physkit.evaluate.result import shown
 
-        cells = {(cell.row, cell.column): cell for cell in self.plan.cells}
-        width = max(len(row) for row in self.plan.rows)
-        columns = [max(len(column), 8) for column in self.plan.columns]
-        head = zip(self.plan.columns, columns, strict=True)
-        lines = [" ".join((" " * width, *(f"{name:>{size}}" for name, size in head)))]
-        for row in self.plan.rows:
-            told = []
-            for column, size in zip(self.plan.columns, columns, strict=True):
-                figures = self.figures.get(cells[row, column])
-                text = shown(figures.metrics.mae_bpm.value, 2) if figures else "failed"
-                told.append(f"{text:>{size}}")
-            lines.append(" ".join((f"{row:{width}}", *told)))
-        return lines
+        def told(cell: "Cell") -> str:
+            figures = self.figures.get(cell)
+            return shown(figures.metrics.mae_bpm.value, 2) if figures else "failed"
+
+        cells = {(cell.row, cell.column): told(cell) for cell in self.plan.cells}
+        columns = self.plan.columns
+        rows = [(row, *(cells[row, column] for column in columns)) for row in self.plan.rows]
+        return table(("", *columns), rows)
 
 
 def matrix_csv(rows: Iterable[Mapping[str, Any]]) -> str:

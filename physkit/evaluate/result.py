@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from physkit.core.table import table
 from physkit.evaluate.conditions import AnsiVerdict, Breakdown
 from physkit.evaluate.examples import Example
 from physkit.evaluate.gating import CoveragePoint, Gating
@@ -80,15 +81,14 @@ class Score:
             f"{self.n_recordings} recordings of {self.n_subjects} subjects, "
             f"{self.n_windows} windows"
         )
-        lines = [title, f"{'':12}{'value':>10}{'std. error':>12}  95 % over subjects"]
+        rows = []
         for name, (label, unit) in METRIC_LABELS.items():
             estimate = getattr(self.metrics, name)
             low, high = (shown(end, 3) for end in estimate.interval)
-            lines.append(
-                f"{label:12}{shown(estimate.value, 4):>10}{shown(estimate.standard_error, 4):>12}"
-                f"  {f'{low} to {high}':20} {unit}".rstrip()
-            )
-        return lines + self.remarks()
+            value, error = shown(estimate.value, 4), shown(estimate.standard_error, 4)
+            rows.append((label, value, error, f"{low} to {high}", unit))
+        head = ("", "value", "std. error", "95 % over subjects", "")
+        return [title, *table(head, rows), *self.remarks()]
 
     def remarks(self) -> list[str]:
         """The lines below the table: agreement, gated errors, conditions."""

@@ -5,6 +5,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from physkit.core.table import labelled
 from physkit.core.types import Pulse
 from physkit.inference.waveform import LiveFigures
 
@@ -74,6 +75,6 @@ class PulseResult:
             latency = "-" if median is None else f"{median:.0f} ms, 95 % within {p95:.0f} ms"
             rows += [("latency", latency), ("dropped", f"{self.live.dropped_frames} frames")]
         return [
-            *(f"{name:20s}{value}" for name, value in rows),
+            *labelled(rows),
             *(f"warning: {warning}" for warning in self.warnings),
         ]

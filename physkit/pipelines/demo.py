@@ -12,13 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 from physkit.core.errors import InputError
 from physkit.core.files import whole_file
+from physkit.core.table import cell, table
 
 if TYPE_CHECKING:
     from physkit.crossdomain.result import CrossdomainResult
     from physkit.inference.result import PulseResult
 
-DATASETS = ("ubfc", "pure", "mmpd")
-"""Layouts that are written, each with recordings as hard as its own."""
+DATASETS = {"ubfc-like": "ubfc", "pure-like": "pure", "mmpd-like": "mmpd"}
+"""Drawn data sets, each in the layout of a real one and about as hard. Their names are those of
+the generator's presets, so that nobody takes an error on one for an error on the real data set."""
+SHIPPED = "facephys-synthetic"
+"""Weights that the clip is read with, whatever else was pulled: the same number everywhere."""
+DETECTOR = "haar"
+"""Face detector, for the same reason."""
 WIDTH, HEIGHT = 320, 240
 """Pictures of the recordings, in pixels: large enough to find faces in."""
 N_FOLDS = 3
@@ -30,8 +36,8 @@ published one learns in hours."""
 
 @dataclass(frozen=True)
 class DemoConfig:
-    """Reads the pulse of a synthetic clip; then synthesises three data sets, prepares them, trains
-    FacePhys on each and tests it on each."""
+    """Reads the pulse of a synthetic clip by FacePhys and by POS; then synthesises three data sets,
+    prepares them, trains FacePhys on each and tests it on each."""
 
     out: str = "demo_out"
     """Folder for all of it; one of an earlier demo is completed."""
@@ -49,7 +55,7 @@ class DemoConfig:
     seed: int = 0
     """Seed of the clip, the data sets and the trainings."""
     weights: str | None = None
-    """FacePhys weights to read the clip with; without them that is done by pos."""
+    """FacePhys weights to read the clip with; by default those that physkit comes with."""
 
     def __post_init__(self) -> None:
         if self.seed < 0:
@@ -67,23 +73,58 @@ class DemoConfig:
 
 
 @dataclass(frozen=True, eq=False)
-class DemoResult:
-    """What was true, what was read, and where it lies."""
+class ClipReading:
+    """The clip, read by one method."""
 
-    true_heart_rate_bpm: float
-    """Beats per minute of the synthetic heart in the clip."""
+    weights: str | None
+    """Name or file of the weights; None for a method without them."""
     result: "PulseResult"
-    """What predict read."""
-    clip: Path
-    """The video."""
+    """What `physkit predict` read."""
     plot: Path
     """The picture."""
     report: Path
     """What `physkit predict --json` prints."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        return {
+            "model": self.result.model,
+            "weights": self.weights,
+            "heart_rate_bpm": self.result.heart_rate_bpm,
+            "signal_quality": self.result.signal_quality,
+            "plot": str(self.plot),
+            "json": str(self.report),
+        }
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of the demo, and what it cost."""
+
+    name: str
+    """What was done."""
+    path: Path
+    """Folder or store of its files."""
+    seconds: float
+    """Time it took."""
+    size_mb: float
+    """Size of its files, in units of 1,000,000 bytes."""
+
+
+@dataclass(frozen=True, eq=False)
+class DemoResult:
+    """What was true, what was read, and where it lies."""
+
+    clip: Path
+    """The video."""
+    true_heart_rate_bpm: float
+    """Beats per minute of the synthetic heart in the clip."""
+    readings: tuple[ClipReading, ...]
+    """What was read from the clip: by FacePhys, and by POS beside it."""
     matrix: "CrossdomainResult"
     """Errors of the networks trained on each data set on each."""
-    stages: Mapping[str, float]
-    """What was done, and the seconds that each took."""
+    steps: tuple[Step, ...]
+    """What was done, in this order."""
 
     @property
     def exit_status(self) -> int:
@@ -93,68 +134,94 @@ class DemoResult:
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
         return {
-            "true_heart_rate_bpm": self.true_heart_rate_bpm,
-            "heart_rate_bpm": self.result.heart_rate_bpm,
             "clip": str(self.clip),
-            "plot": str(self.plot),
-            "json": str(self.report),
+            "true_heart_rate_bpm": self.true_heart_rate_bpm,
+            "readings": [reading.to_dict() for reading in self.readings],
             "matrix": self.matrix.to_dict(),
-            "stages_s": dict(self.stages),
+            "steps": [vars(step) | {"path": str(step.path)} for step in self.steps],
         }
 
     def lines(self) -> list[str]:
-        """The reading beside the truth and its files, then the matrix and what took how long."""
-        stages = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in self.stages.items())
+        """The readings beside the truth, the matrix, and what each step cost."""
         return [
-            f"{'true heart rate':20s}{self.true_heart_rate_bpm:.1f} bpm",
-            *self.result.lines(),
-            f"{'clip':20s}{self.clip}",
-            f"{'plot':20s}{self.plot}",
-            f"{'json':20s}{self.report}",
+            "1. The pulse of a drawn person, read from a video",
+            "",
+            *self._reading_lines(),
+            f"video {self.clip}",
+            "",
+            "2. FacePhys trained on each of three drawn data sets, and tested on people of each",
+            "   whom it never saw; beside it POS, which is not trained. This FacePhys is small,",
+            "   and trained for a minute: it shows that all works, not what FacePhys can do.",
             "",
             *self.matrix.lines(),
-            f"{sum(self.stages.values()):.0f} s: {stages}",
+            "",
+            "3. What each step cost, and where its files lie",
+            "",
+            *self._step_lines(),
         ]
+
+    def _reading_lines(self) -> list[str]:
+        true_bpm = self.true_heart_rate_bpm
+        rows = [("the truth", "", f"{true_bpm:.1f} bpm", "", "", "")]
+        for reading in self.readings:
+            read, rate_bpm = reading.result, reading.result.heart_rate_bpm
+            rate = "none" if rate_bpm is None else f"{rate_bpm:.1f} bpm"
+            off = cell(None if rate_bpm is None else rate_bpm - true_bpm, "+.1f")
+            quality = f"{read.signal_quality:.2f}"
+            rows.append((read.model, reading.weights or "-", rate, off, quality, str(reading.plot)))
+        head = ("read by", "weights", "heart rate", "off by", "quality", "")
+        return [
+            *table(head, rows, texts=2),
+            *(f"{r.result.model}: {text}" for r in self.readings for text in r.result.warnings),
+        ]
+
+    def _step_lines(self) -> list[str]:
+        rows = [(s.name, f"{s.seconds:.0f}", f"{s.size_mb:.1f}", str(s.path)) for s in self.steps]
+        total_s, total_mb = sum(s.seconds for s in self.steps), sum(s.size_mb for s in self.steps)
+        total = ("all", f"{total_s:.0f}", f"{total_mb:.1f}")
+        return table(("step", "seconds", "MB", ""), [*rows, total])
 
 
 def run(config: DemoConfig, *, progress: bool = False) -> DemoResult:
     """Clip, data sets, trainings, matrix. Raises InputError for an unusable folder.
 
-    progress: tell each stage on standard error.
+    progress: tell each step on standard error.
     """
     folder = Path(config.out)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{folder}: cannot be made ({error}); choose another --out") from error
-    stages = _Stages(is_told=progress)
-    with stages.timed("one clip"):
-        heart_rate_bpm, result = _read_clip(config, folder, progress=progress)
-    for dataset in DATASETS:
-        with stages.timed(f"synth {dataset}"):
-            _synthesise(config, dataset, folder, progress=progress)
-        with stages.timed(f"prep {dataset}"):
-            _prepare(config, dataset, folder, progress=progress)
-    with stages.timed("train and test"):
+    steps = _Steps(is_told=progress)
+    clip = folder / "clip" / "face.mp4"
+    with steps.timed("read a clip", clip.parent):
+        true_bpm, readings = _read_clip(config, clip, progress=progress)
+    for name in DATASETS:
+        with steps.timed(f"synth {name}", folder / "raw" / name):
+            _synthesise(config, name, folder / "raw" / name, progress=progress)
+        with steps.timed(f"prep {name}", folder / f"{name}.zarr"):
+            _prepare(config, name, folder, progress=progress)
+    with steps.timed("train and test", folder / "matrix"):
         matrix = _cross(config, folder, progress=progress)
-    clip, plot, report = _clip_files(folder)
-    return DemoResult(heart_rate_bpm, result, clip, plot, report, matrix, stages.seconds)
+    return DemoResult(clip, true_bpm, readings, matrix, tuple(steps.done))
 
 
-class _Stages:
-    """What was done so far, and how long it took."""
+class _Steps:
+    """What was done so far, and what it cost."""
 
     def __init__(self, *, is_told: bool) -> None:
-        self.seconds: dict[str, float] = {}
+        self.done: list[Step] = []
         self._is_told = is_told
 
     @contextmanager
-    def timed(self, name: str) -> Iterator[None]:
+    def timed(self, name: str, path: Path) -> Iterator[None]:
+        """A step whose files are to lie in `path`."""
         self._tell(f"{name} ...\n")
         began_s = time.monotonic()
         yield
-        self.seconds[name] = time.monotonic() - began_s
-        self._tell(f"{name}: {self.seconds[name]:.1f} s\n")
+        step = Step(name, path, time.monotonic() - began_s, _size_mb(path))
+        self.done.append(step)
+        self._tell(f"{name}: {step.seconds:.1f} s, {step.size_mb:.1f} MB in {path}\n")
 
     def _tell(self, text: str) -> None:
         if self._is_told:
@@ -162,42 +229,57 @@ class _Stages:
             sys.stderr.flush()
 
 
-def _clip_files(folder: Path) -> tuple[Path, Path, Path]:
-    """The clip, its picture and its JSON."""
-    return folder / "face.mp4", folder / "pulse.png", folder / "pulse.json"
+def _size_mb(folder: Path) -> float:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
 
 
-def _read_clip(config: DemoConfig, folder: Path, *, progress: bool) -> "tuple[float, PulseResult]":
+def _read_clip(
+    config: DemoConfig, clip: Path, *, progress: bool
+) -> tuple[float, tuple[ClipReading, ...]]:
     """True heart rate of a clip made on the spot, and what is read from it."""
     from physkit.inference.config import PredictConfig
     from physkit.pipelines.predict import run as predict
     from physkit.synth.clip import ClipConfig, synthesise_clip
+    from physkit.weights.manifest import find_weights
 
-    clip, plot, report = _clip_files(folder)
+    clip.parent.mkdir(exist_ok=True)
     clip_config = dataclasses.replace(ClipConfig(), duration_s=config.duration_s, seed=config.seed)
     truth = synthesise_clip(clip, config=clip_config)
-    model = "facephys" if config.weights else "pos"
-    result = predict(
-        PredictConfig(str(clip), model=model, weights=config.weights, plot=str(plot)),
-        progress=progress,
-    )
-    with whole_file(report) as unfinished:
-        unfinished.write_text(json.dumps(result.to_dict(), allow_nan=False), encoding="utf-8")
-    return truth.heart_rate_bpm, result
+    readings = []
+    weights = str(find_weights(SHIPPED)) if config.weights is None else config.weights
+    for model, name, file in (
+        ("facephys", config.weights or SHIPPED, weights),
+        ("pos", None, None),
+    ):
+        plot, report = (clip.parent / f"{model}{suffix}" for suffix in (".png", ".json"))
+        result = predict(
+            PredictConfig(
+                str(clip),
+                model=model,
+                weights=file,
+                detector=DETECTOR,
+                plot=str(plot),
+            ),
+            progress=progress,
+        )
+        with whole_file(report) as unfinished:
+            unfinished.write_text(json.dumps(result.to_dict(), allow_nan=False), encoding="utf-8")
+        readings.append(ClipReading(name, result, plot, report))
+    return truth.heart_rate_bpm, tuple(readings)
 
 
-def _synthesise(config: DemoConfig, dataset: str, folder: Path, *, progress: bool) -> None:
+def _synthesise(config: DemoConfig, name: str, raw: Path, *, progress: bool) -> None:
     from physkit.synth.write import SynthConfig
     from physkit.synth.write import run as synthesise
 
     synthesise(
         SynthConfig(
-            dataset,
-            str(folder / "raw" / dataset),
+            DATASETS[name],
+            str(raw),
             subjects=config.subjects,
             seconds=config.seconds,
-            seed=config.seed + DATASETS.index(dataset),  # other people in each
-            preset=f"{dataset}-like",
+            seed=config.seed + list(DATASETS).index(name),  # other people in each
+            preset=name,
             width=WIDTH,
             height=HEIGHT,
             workers=config.workers,
@@ -206,15 +288,21 @@ def _synthesise(config: DemoConfig, dataset: str, folder: Path, *, progress: boo
     )
 
 
-def _prepare(config: DemoConfig, dataset: str, folder: Path, *, progress: bool) -> None:
+def _prepare(config: DemoConfig, name: str, folder: Path, *, progress: bool) -> None:
     """Raises InputError where a recording cannot be prepared."""
     from physkit.prepare.run import PrepareConfig
     from physkit.prepare.run import run as prepare
 
-    raw, store = folder / "raw" / dataset, folder / f"{dataset}.zarr"
-    engine = "serial" if config.workers == 1 else "local"
-    told = PrepareConfig(dataset, str(raw), str(store), workers=config.workers, engine=engine)
-    for failure in prepare(told, progress=progress).failed:
+    raw, store = folder / "raw" / name, folder / f"{name}.zarr"
+    prepare_config = PrepareConfig(
+        DATASETS[name],
+        str(raw),
+        str(store),
+        detector=DETECTOR,
+        workers=config.workers,
+        engine="serial" if config.workers == 1 else "local",
+    )
+    for failure in prepare(prepare_config, progress=progress).failed:
         raise InputError(f"{raw}: {failure.recording}: {failure.cause}")
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from physkit.core.errors import PhyskitError
+from physkit.core.table import table
 
 PACKAGES = {
     "torch": None,
@@ -59,11 +60,8 @@ class Diagnosis:
 
     def lines(self) -> list[str]:
         """A line for each check."""
-        width = max(len(check.name) for check in self.checks)
-        return [
-            f"{'ok ' if check.usable else 'no '} {check.name:{width}s}  {check.detail}"
-            for check in self.checks
-        ]
+        rows = [("ok" if check.usable else "no", check.name, check.detail) for check in self.checks]
+        return table(("", "", ""), rows)
 
 
 def run(config: DoctorConfig) -> Diagnosis:  # noqa: ARG001 (one shape for commands)

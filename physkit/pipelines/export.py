@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from physkit.core.errors import InputError
 from physkit.core.registry import unknown_name
+from physkit.core.table import cell, labelled, table
 
 if TYPE_CHECKING:
     from physkit.export.parity import Parity, Reference
@@ -111,27 +112,21 @@ class ExportResult:
 
     def lines(self) -> list[str]:
         """A table, and below it what breaks a limit."""
-        heads = ("MB", 5), ("largest", 9), ("rms", 9), ("correlation", 11), ("heart rate", 10)
-        columns = (*heads, ("off by", 7), ("drift", 8))
-        rows = [" ".join([f"{'artifact':34}", *(f"{head:>{width}}" for head, width in columns)])]
+        head = "artifact", "MB", "largest", "rms", "correlation", "heart rate", "off by", "drift"
+        rows = []
         for file in self.files:
             found = file.parity
-            rate, off = (
-                "-" if x is None else f"{x:.2f}"
-                for x in (found.heart_rate_bpm, found.heart_rate_error_bpm)
-            )
+            rates = cell(found.heart_rate_bpm, ".2f"), cell(found.heart_rate_error_bpm, ".2f")
             drift = max(found.state_drift.values(), default=math.nan)  # no chunk ended there
-            rows.append(
-                f"{file.path.name:34} {file.size_mb:5.2f} {found.max_error:9.2e} "
-                f"{found.rms_error:9.2e} {found.correlation:11.7f} {rate:>10} {off:>7} {drift:8.1e}"
-            )
+            errors = f"{found.max_error:.2e}", f"{found.rms_error:.2e}", f"{found.correlation:.7f}"
+            rows.append((file.path.name, f"{file.size_mb:.2f}", *errors, *rates, f"{drift:.1e}"))
         failures = [f"{f.path}: {why}" for f in self.files for why in f.parity.failures]
         n_frames = self.files[0].parity.n_frames if self.files else 0
         return [
-            *rows,
+            *table(head, rows),
             f"against float64 torch, frame by frame, {n_frames} frames of {self.clip}",
             *(f"beyond its limit: {failure}" for failure in failures),
-            f"report              {self.report}",
+            *labelled([("report", str(self.report))]),
         ]
 
 

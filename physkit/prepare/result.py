@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from physkit.core.table import labelled, table
+
 SHOWN_NAMES = 10
 """How many recordings a line names."""
 
@@ -86,7 +88,7 @@ class PrepareResult:
             f"warning: {name}: {text}" for name, texts in self.warnings.items() for text in texts
         ]
         return [
-            *(f"{name:20s}{value}" for name, value in rows),
+            *labelled(rows),
             *(f"note: {note}" for note in self.notes),
             *_few(again),
             *warnings,
@@ -96,10 +98,10 @@ class PrepareResult:
     def _failure_table(self, n_all: int) -> list[str]:
         if not self.failed:
             return []
-        width = max(len(failure.recording) for failure in self.failed)
+        failures = table(("", ""), [(failure.recording, failure.cause) for failure in self.failed])
         return [
-            f"failed              {len(self.failed)} of {n_all}",
-            *(f"  {failure.recording:{width}s}  {failure.cause}" for failure in self.failed),
+            *labelled([("failed", f"{len(self.failed)} of {n_all}")]),
+            *(f"  {line}" for line in failures),
         ]
 
 

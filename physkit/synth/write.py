@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from physkit.core.errors import InputError
 from physkit.core.files import whole_file
+from physkit.core.table import labelled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -101,13 +102,15 @@ class SynthResult:
         n_new = sum(recording.is_new for recording in self.recordings)
         n_frames = sum(recording.n_frames for recording in self.recordings)
         kept = len(self.recordings) - n_new
-        return [
-            f"{'written':20s}{n_new} recordings" + (f", {kept} were there" if kept else ""),
-            f"{'frames':20s}{n_frames}",
-            f"{'layout':20s}{self.layout}",
-            f"{'preset':20s}{self.preset}",
-            f"{'folder':20s}{self.out}",
-        ]
+        return labelled(
+            [
+                ("written", f"{n_new} recordings" + (f", {kept} were there" if kept else "")),
+                ("frames", str(n_frames)),
+                ("layout", self.layout),
+                ("preset", self.preset),
+                ("folder", str(self.out)),
+            ]
+        )
 
 
 def run(config: SynthConfig, *, progress: bool = False) -> SynthResult:

@@ -19,14 +19,23 @@ def test_a_clip_is_read_and_a_matrix_of_three_data_sets_filled(
     assert main(words) == 0
     answer = capsys.readouterr()
     said = json.loads(answer.out)
-    assert abs(said["heart_rate_bpm"] - said["true_heart_rate_bpm"]) < 3
-    assert all(Path(said[name]).is_file() for name in ("clip", "plot", "json"))
+    assert [reading["model"] for reading in said["readings"]] == ["facephys", "pos"]
+    for reading in said["readings"]:
+        assert abs(reading["heart_rate_bpm"] - said["true_heart_rate_bpm"]) < 3
+        assert all(Path(reading[name]).is_file() for name in ("plot", "json"))
+    assert Path(said["clip"]).is_file()
     cells = {(cell["train"], cell["test"]): cell for cell in said["matrix"]["cells"]}
     assert set(cells) == {(r, c) for r in (*DATASETS, "pos") for c in DATASETS}
     assert all(cell["mae_bpm"] is not None for cell in cells.values())
     assert (tmp_path / "matrix" / "report.html").is_file()
+    assert all(name.endswith("-like") for name in DATASETS)  # nobody takes them for real data
     assert "train and test: " in answer.err
-    assert set(said["stages_s"]) >= {"one clip", "synth ubfc", "prep mmpd", "train and test"}
+    names = [step["name"] for step in said["steps"]]
+    assert set(names) >= {"read a clip", "synth ubfc-like", "prep mmpd-like", "train and test"}
+    for step in said["steps"]:
+        assert step["size_mb"] > 0
+        assert Path(step["path"]).is_dir()
+        assert step["path"] in answer.err
     assert main(words) == 0
     again = json.loads(capsys.readouterr().out)
     assert again["matrix"]["cells"] == said["matrix"]["cells"]

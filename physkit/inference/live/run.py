@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, Any
 from physkit.face.crop import crop_tracked
 from physkit.face.follow import FaceFollower
 from physkit.inference.crops import TimedCrop, choose_detector, crops_of_file
-from physkit.inference.live.draw import Drawing
 from physkit.inference.live.interrupt import CtrlC
 from physkit.inference.live.measure import Measurement
 from physkit.inference.live.queue import Captured, FreshQueue
 from physkit.inference.live.source import Pacer, capture
 from physkit.inference.live.stages import Stages
-from physkit.inference.live.view import chosen_stream, terminal_view
+from physkit.inference.live.view import LiveView, chosen_stream, terminal_view
 from physkit.inference.waveform import LiveFigures, Waveform
 from physkit.media.frames import CAMERA_PREFIX, CROPS_SUFFIXES, Frame
 from physkit.media.open import open_frames
@@ -64,9 +63,9 @@ def read_live(config: PredictConfig, choice: Choice, *, progress: bool) -> Wavef
         run.start()
         try:
             with view as show:
-                drawing = Drawing(show, run.measurement, title=title, n_dropped=run.n_dropped)
+                live_view = LiveView(show, run.measurement, title=title, n_dropped=run.n_dropped)
                 while not (ctrl_c.is_pressed or run.is_over(wait_s=DRAW_EVERY_S)):
-                    drawing.draw()
+                    live_view.draw()
         finally:
             run.stop()
         result = run.result()
