@@ -7,8 +7,10 @@ setup(
     package_dir={"physkit.checkpoints": "checkpoints"},
     package_data={
         "physkit.checkpoints": ["*.toml", "*.safetensors"],
+        "physkit.crossdomain": ["*.html.j2"],
         "physkit.data.folds": ["*.toml"],
         "physkit.data.readers": ["*.txt"],
+        "physkit.evaluate.report": ["*.css", "*.html.j2"],
         "physkit.ops": ["*/*.cpp", "*/*.h", "*/README.md"],
     },
 )

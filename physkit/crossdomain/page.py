@@ -3,67 +3,47 @@
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from html import escape
 from typing import Any
 
 import numpy as np
 
 from physkit.core.files import whole_file
 from physkit.crossdomain.cells import Figures
-from physkit.crossdomain.figures import subjects_svg
-from physkit.crossdomain.plan import Cell
+from physkit.crossdomain.figures import LEAST_BPM, subjects_svg
 from physkit.crossdomain.result import CrossdomainResult, matrix_csv
-from physkit.evaluate.report.html import document, table
+from physkit.evaluate.report.render import as_picture, render
 from physkit.evaluate.result import METRIC_LABELS, shown
 
-_STYLE = """
-.matrix { border-collapse: separate; border-spacing: 4px; margin: 1rem 0 .4rem -4px }
-.matrix th { border: 0; text-align: center; padding: .3rem .5rem }
-.matrix th.row { text-align: right; max-width: 14rem; overflow-wrap: anywhere }
-.matrix td { text-align: center; padding: .55rem .9rem; border-radius: 6px; line-height: 1.35;
-             min-width: 8.5rem }
-.matrix td.within { box-shadow: inset 0 0 0 2px #22262b }
-.matrix td.failed { background: repeating-linear-gradient(45deg, #eceef1 0 6px, #fff 6px 12px) }
-.matrix tr.models:not(.models ~ .models) > * { border-top: 3px double #8a8f98 }
-.matrix b { font-size: 1.3rem } .matrix small, .matrix a { display: block; color: #22262b }
-.matrix a { text-decoration: none } .matrix a:hover b { text-decoration: underline }
-.heat td { padding: .2rem .7rem; min-width: 3.5rem } .heat { margin: .4rem 1.6rem 1rem 0 }
-.heats { display: flex; flex-wrap: wrap; align-items: flex-start }
-.scale { display: inline-block; width: 9rem; height: .7rem; border-radius: 3px; margin: 0 .4rem }
-.bad { border-left: 4px solid #b3402a; padding: .3rem .9rem; background: #fbeeea }
-pre { white-space: pre-wrap; background: #f5f6f8; padding: .8rem 1rem; border-radius: 6px }
-.wide { overflow-x: auto } .wide th, .wide td { white-space: nowrap }
-"""
 _STOPS = ((0.5, (214, 237, 223)), (3.0, (253, 243, 211)), (20.0, (236, 142, 112)))
 """Errors in bpm, and the colours for them: green, yellow, red. Dark text is legible on all."""
+
+Table = tuple[Sequence[str], Sequence[tuple[str, ...]]]
+"""Head and rows."""
 
 
 def matrix_html(result: CrossdomainResult) -> str:
     """The whole report as one HTML document."""
-    body = [
-        "<h1>Trained on each, tested on each</h1>",
-        f"<p>{escape(_headline(result))}</p>",
-        *_failures(result),
-        _matrix(result),
-        _legend(result),
-        *(f'<p class="small">{escape(_sentence(note))}</p>' for note in result.notes),
-        "<h2>Every person</h2>",
-        *_people(result),
-        "<h2>All figures</h2>",
-        _figures(result),
-        *_conditions(result),
-        "<h2>Data sets</h2>",
-        _data(result),
-        "<h2>Trainings</h2>",
-        *_trainings(result),
-        "<h2>Settings and provenance</h2>",
-        *_provenance(result),
-    ]
-    return document("Cross-domain matrix", body, style=_STYLE)
-
-
-def _sentence(note: str) -> str:
-    return f"{note[0].upper()}{note[1:]}."
+    by_column = _by_column(result)
+    training_notes = [f"{one.name}: {note}" for one in result.trained for note in one.notes]
+    return render(
+        "crossdomain/matrix.html.j2",
+        result=result,
+        plan=result.plan,
+        cells={(cell.row, cell.column): cell for cell in result.plan.cells},
+        headline=_headline(result),
+        troubles=_troubles(result),
+        colour=_colour,
+        scale=[error for error, _ in _STOPS],
+        people=as_picture(subjects_svg(result.plan.rows, by_column)),
+        least_bpm=LEAST_BPM,
+        figures=_figures(result),
+        conditions=list(_conditions(by_column)),
+        data=_data(result),
+        trainings=_trainings(result),
+        training_notes=dict.fromkeys(training_notes),
+        settings=json.dumps(dict(result.settings), indent=1, default=str),
+        versions=_versions(result),
+    )
 
 
 def _headline(result: CrossdomainResult) -> str:
@@ -79,7 +59,7 @@ def _headline(result: CrossdomainResult) -> str:
     )
 
 
-def _failures(result: CrossdomainResult) -> Iterator[str]:
+def _troubles(result: CrossdomainResult) -> list[str]:
     """What failed and why; what could not be read of the other cells."""
     left_out = {
         (cell.column, name): cause
@@ -87,71 +67,19 @@ def _failures(result: CrossdomainResult) -> Iterator[str]:
         for name, cause in figures.left_out
     }
     told = [f"{f.name} failed: {f.cause}" for f in result.failures.values()]
-    told += [f"{data}: {name} is left out: {cause}" for (data, name), cause in left_out.items()]
-    if told:
-        yield f'<div class="bad">{"<br>".join(escape(line) for line in told)}</div>'
-
-
-def _matrix(result: CrossdomainResult) -> str:
-    cells = {(cell.row, cell.column): cell for cell in result.plan.cells}
-    head = "".join(f"<th>{escape(column)}</th>" for column in result.plan.columns)
-    n_columns = len(result.plan.columns)
-    rows = [
-        f'<tr><th></th><th colspan="{n_columns}">tested on</th></tr>',
-        f"<tr><th></th>{head}</tr>",
+    return told + [
+        f"{data}: {name} is left out: {cause}" for (data, name), cause in left_out.items()
     ]
-    for row in result.plan.rows:
-        is_model = row in result.settings["models"]
-        told = escape(row) if is_model else f"<small>trained on</small>{escape(row)}"
-        drawn = "".join(_cell(result, cells[row, column]) for column in result.plan.columns)
-        kind = ' class="models"' if is_model else ""
-        rows.append(f'<tr{kind}><th class="row">{told}</th>{drawn}</tr>')
-    return f'<div class="wide"><table class="matrix">{"".join(rows)}</table></div>'
-
-
-def _cell(result: CrossdomainResult, cell: Cell) -> str:
-    figures = result.figures.get(cell)
-    if figures is None:
-        cause = escape(result.failures[cell].cause, quote=True)
-        return f'<td class="failed" title="{cause}"><b>failed</b></td>'
-    m = figures.metrics
-    low, high = (shown(end, 2) for end in m.mae_bpm.interval)
-    link = escape(f"{figures.folder.relative_to(result.out)}/report.html", quote=True)
-    return (
-        f'<td class="{"within" if cell.is_within else "across"}" {_heat(m.mae_bpm.value)}>'
-        f'<a href="{link}"><b>{shown(m.mae_bpm.value, 2)}</b></a>'
-        f"<small>{low} to {high}</small>"
-        f"<small>RMSE {shown(m.rmse_bpm.value, 2)}, MAPE {shown(m.mape_percent.value, 1)} %</small>"
-        f"<small>r {shown(m.pearson.value, 2)}, {figures.n_subjects} people</small></td>"
-    )
-
-
-def _heat(mae_bpm: float) -> str:
-    """The background for an error; none where there is no error."""
-    return f'style="background:{_colour(mae_bpm)}"' if math.isfinite(mae_bpm) else ""
 
 
 def _colour(mae_bpm: float) -> str:
+    """The background for an error, as CSS writes it; empty where there is no error."""
+    if not math.isfinite(mae_bpm):
+        return ""
     at = math.log(max(mae_bpm, _STOPS[0][0]))
     stops = [math.log(error) for error, _ in _STOPS]
     channels = zip(*(colour for _, colour in _STOPS), strict=True)
     return "#" + "".join(f"{round(np.interp(at, stops, channel)):02x}" for channel in channels)
-
-
-def _legend(result: CrossdomainResult) -> str:
-    colours = ", ".join(_colour(error) for error, _ in _STOPS)
-    within = [cell for cell in result.plan.cells if cell.is_within]
-    told = ""
-    if within:
-        told = (
-            " Framed: fold by fold on unseen people of the same data set; the pulses of all folds "
-            "are scored together."
-        )
-    return (
-        '<p class="small">MAE of the heart rate in bpm, with the 95 % bootstrap interval over '
-        f'people. {_STOPS[0][0]:g}<span class="scale" style="background:linear-gradient(90deg, '
-        f'{colours})"></span>{_STOPS[-1][0]:g} bpm.{told}</p>'
-    )
 
 
 def _by_column(result: CrossdomainResult) -> list[tuple[str, list[Figures | None]]]:
@@ -162,16 +90,7 @@ def _by_column(result: CrossdomainResult) -> list[tuple[str, list[Figures | None
     ]
 
 
-def _people(result: CrossdomainResult) -> Iterator[str]:
-    yield subjects_svg(result.plan.rows, _by_column(result))
-    yield (
-        '<p class="small">A dot is the error of one person over all windows; the diamond is the '
-        "mean over windows, the bar its 95 % bootstrap interval over people. The axis is "
-        "logarithmic, and errors under 0.1 bpm are drawn there.</p>"
-    )
-
-
-def _figures(result: CrossdomainResult) -> str:
+def _figures(result: CrossdomainResult) -> Table:
     head = ["trained on", "tested on", "people", "recordings", "windows"]
     head += [f"{label} ({unit})" if unit else label for label, unit in METRIC_LABELS.values()]
     rows = []
@@ -187,53 +106,52 @@ def _figures(result: CrossdomainResult) -> str:
                 *(f"{shown(e.value, 3)} ± {shown(e.standard_error, 3)}" for e in estimates),
             )
         )
-    note = '<p class="small">± standard error over windows, as the protocol defines it; windows '
-    return f'<div class="wide small">{table(head, rows)}</div>{note}with a heart rate of all.</p>'
+    return head, rows
 
 
-def _conditions(result: CrossdomainResult) -> Iterator[str]:
-    """For each data set tested on and each condition of it, MAE by group and row."""
-    found = [(column, _breakdowns(cells)) for column, cells in _by_column(result)]
-    if any(breakdowns for _, breakdowns in found):
-        yield "<h2>MAE by condition (bpm)</h2>"
-    for column, breakdowns in found:
-        if breakdowns:
-            yield f"<p>Tested on {escape(column)}</p>"
-            drawn = (_breakdown(name, told, result.plan.rows) for name, told in breakdowns.items())
-            yield f'<div class="heats small">{"".join(drawn)}</div>'
+Told = Mapping[str, Any]
+"""What a cell's metrics.json says of one condition."""
+Group = tuple[str, int, list[float | None]]
+"""A value of a condition, the people with it, and the error of each row in bpm."""
 
 
-Breakdowns = dict[str, list[Mapping[str, Any] | None]]
-"""By condition, what each row's cell tells of it; None where it tells nothing."""
+def _conditions(
+    by_column: list[tuple[str, list[Figures | None]]],
+) -> Iterator[tuple[str, list[tuple[str, list[Group], list[float | None]]]]]:
+    """Each data set tested on and its conditions: name, groups, and the gap of each row in bpm."""
+    for column, cells in by_column:
+        tables = [
+            (name, list(_groups(told)), [one["gap_bpm"] if one else None for one in told])
+            for name, told in _breakdowns(cells).items()
+        ]
+        if tables:
+            yield column, tables
 
 
-def _breakdowns(cells: Sequence[Figures | None]) -> Breakdowns:
-    """Those that group people: the error of each is drawn elsewhere."""
+def _breakdowns(cells: Sequence[Figures | None]) -> dict[str, list[Told | None]]:
+    """By condition, what each row's cell tells of it; None where it tells nothing.
+
+    Those that group people: the error of each is drawn elsewhere.
+    """
     told = [{b["condition"]: b for b in cell.conditions} if cell else {} for cell in cells]
     names = dict.fromkeys(name for by_name in told for name in by_name)
     found = {name: [by_name.get(name) for by_name in told] for name in names}
     return {name: rows for name, rows in found.items() if any(map(_is_shared, rows))}
 
 
-def _is_shared(breakdown: Mapping[str, Any] | None) -> bool:
-    groups = breakdown["groups"] if breakdown else ()
+def _is_shared(told: Told | None) -> bool:
+    groups = told["groups"] if told else ()
     return any(group["n_subjects"] > 1 for group in groups)
 
 
-def _breakdown(name: str, told: list[Mapping[str, Any] | None], rows: Sequence[str]) -> str:
+def _groups(told: list[Told | None]) -> Iterator[Group]:
     by_group = [{g["group"]: g for g in one["groups"]} if one else {} for one in told]
     # rows that saw fewer people know fewer groups, in the same order
     longest_first = sorted(by_group, key=len, reverse=True)
-    groups = dict.fromkeys(group for groups in longest_first for group in groups)
-    head = "".join(f"<th>{escape(text)}</th>" for text in (name, "people", *rows))
-    lines = [f"<tr>{head}</tr>"]
-    for group in groups:
-        n_people = max(groups[group]["n_subjects"] for groups in by_group if group in groups)
-        drawn = "".join(_group(groups.get(group)) for groups in by_group)
-        lines.append(f"<tr><td>{escape(_short(group))}</td><td>{n_people}</td>{drawn}</tr>")
-    gaps = "".join(f"<td>{_told(one and one['gap_bpm'])}</td>" for one in told)
-    lines.append(f"<tr><td>gap, worst to best</td><td></td>{gaps}</tr>")
-    return f'<table class="heat">{"".join(lines)}</table>'
+    for group in dict.fromkeys(group for groups in longest_first for group in groups):
+        known = [groups.get(group) for groups in by_group]
+        n_people = max(one["n_subjects"] for one in known if one)
+        yield _short(group), n_people, [one["mae_bpm"] if one else None for one in known]
 
 
 def _short(group: str) -> str:
@@ -244,37 +162,19 @@ def _short(group: str) -> str:
         return group
 
 
-def _group(group: Mapping[str, Any] | None) -> str:
-    mae_bpm = None if group is None else group["mae_bpm"]
-    heat = "" if mae_bpm is None else _heat(mae_bpm)
-    return f"<td {heat}>{_told(mae_bpm)}</td>"
-
-
-def _told(value: Any) -> str:
-    return "-" if value is None else shown(value, 2)
-
-
-def _data(result: CrossdomainResult) -> str:
+def _data(result: CrossdomainResult) -> Table:
     head = ("data set", "store", "prepared from", "division", "people", "recordings", "checksum")
     rows = [
         (d.name, d.store, d.dataset, d.split, str(d.n_subjects), str(d.n_recordings), d.checksum)
         for d in result.data
     ]
-    return f'<div class="wide small">{table(head, rows)}</div>'
+    return head, rows
 
 
-def _trainings(result: CrossdomainResult) -> Iterator[str]:
-    if not result.trained:
-        yield "<p>None.</p>"
-        return
+def _trainings(result: CrossdomainResult) -> Table:
     head = (
-        "training",
-        "people",
-        "validating",
-        "steps",
-        "validation MAE (bpm)",
-        "seconds",
-        "sha256",
+        *("training", "people", "validating", "steps"),
+        *("validation MAE (bpm)", "seconds", "sha256"),
     )
     rows = [
         (
@@ -288,23 +188,14 @@ def _trainings(result: CrossdomainResult) -> Iterator[str]:
         )
         for one in result.trained
     ]
-    yield f'<div class="wide small">{table(head, rows)}</div>'
-    notes = dict.fromkeys(f"{one.name}: {note}" for one in result.trained for note in one.notes)
-    yield from (f'<p class="small">{escape(note)}</p>' for note in notes)
+    return head, rows
 
 
-def _provenance(result: CrossdomainResult) -> Iterator[str]:
-    text = json.dumps(dict(result.settings), indent=1, default=str)
-    yield f'<pre class="small">{escape(text)}</pre>'
+def _versions(result: CrossdomainResult) -> str:
+    """Protocol and versions of what scored the first cell; empty where none is finished."""
     first = next(iter(result.figures.values()), None)
     facts: dict[str, Any] = dict(first.settings) | dict(first.versions) if first else {}
-    told = "; ".join(f"{name} {value}" for name, value in facts.items())
-    yield f'<p class="small">Protocol and versions: {escape(told)}.</p>' if told else ""
-    for cell, figures in result.figures.items():
-        yield (
-            f'<p class="small">{escape(cell.name)}: predictions sha256 '
-            f"{figures.predictions_sha256[:16]}</p>"
-        )
+    return "; ".join(f"{name} {value}" for name, value in facts.items())
 
 
 def write_results(result: CrossdomainResult) -> None:

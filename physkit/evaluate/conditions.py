@@ -1,9 +1,10 @@
 """Errors by condition: skin tone, light, motion, and whatever else a predictions file names."""
 
 import math
+import re
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,7 +17,20 @@ MAX_GROUPS = 20
 """A column with more distinct values (a lux reading, say) is no grouping."""
 ANSI_CTA_2065_MAPE_PERCENT = 10.0
 """Largest mean absolute percentage error that ANSI/CTA-2065 accepts of a heart-rate monitor."""
+SPELLINGS: Mapping[str, str] = {
+    "glasser": "glasses",  # as MMPD's files spell it
+    "make_up": "makeup",
+    "skin_colour": "skin_color",
+}
+"""Other spellings of a condition, and its one name in a report."""
 _SKIN_WORDS = ("skin", "fitzpatrick", "monk")
+_IDENTIFIER = re.compile(
+    r"(subject|person|participant|patient|session|recording)(_?(id|no|num|number|name|index))?"
+    r"|(clip|file|video)_?(id|no|num|number|name|index)|id|uuid|seed"
+)
+"""Columns that say who or what was recorded, or what a random generator began with."""
+_FEW = 3
+"""From as many people on, a column with other values for each person groups nobody."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +60,7 @@ class Breakdown:
     """Errors by one condition."""
 
     condition: str
-    """Column of the predictions file."""
+    """Column of the predictions file, by its name in `common_name`."""
     groups: tuple[Group, ...]
     """One for each value, in order."""
     best: str | None
@@ -73,16 +87,37 @@ class AnsiVerdict:
     """Groups over the target without gating, or without any heart rate."""
 
 
+def common_name(condition: str) -> str:
+    """The one name of a condition: lower case, `_` for blanks and hyphens, and `SPELLINGS`."""
+    name = re.sub(r"[\s-]+", "_", condition.strip().lower())
+    return SPELLINGS.get(name, name)
+
+
 def breakdowns(windows: Sequence[WindowRow], *, min_quality: float) -> tuple[Breakdown, ...]:
-    """Errors by each condition with 2 to `MAX_GROUPS` values that groups people."""
+    """Errors by each condition with 2 to `MAX_GROUPS` values that groups people.
+
+    Spellings of one condition are one. A column that says who or what was recorded is no
+    condition, whether by its name or its values; nor is one in which everybody has other values.
+    """
+    windows = [replace(w, conditions=_by_common_name(w.conditions)) for w in windows]
     names = sorted({name for w in windows for name in w.conditions})
     found = []
     for name in names:
         values = sorted({w.conditions.get(name) for w in windows}, key=_order)
-        groups = 2 <= len(values) <= MAX_GROUPS and not _is_reading(windows, name)
+        groups = 2 <= len(values) <= MAX_GROUPS and not _is_personal(windows, name)
         if groups or (_is_skin(name) and len(values) == 1):
             found.append(_breakdown(windows, name, values, min_quality))
     return tuple(found)
+
+
+def _by_common_name(conditions: Mapping[str, Condition]) -> dict[str, Condition]:
+    """Where two spellings have a value, that of the common name counts."""
+    found: dict[str, Condition] = {}
+    for column in sorted(conditions, key=lambda column: column != common_name(column)):
+        name = common_name(column)
+        if found.get(name) is None:
+            found[name] = conditions[column]
+    return found
 
 
 def ansi_verdicts(found: Sequence[Breakdown]) -> tuple[AnsiVerdict, ...]:
@@ -105,14 +140,29 @@ def ansi_verdicts(found: Sequence[Breakdown]) -> tuple[AnsiVerdict, ...]:
     )
 
 
-def _is_reading(windows: Sequence[WindowRow], name: str) -> bool:
-    """Whether a condition measures each person: fractions, none of which two people share."""
+def _is_personal(windows: Sequence[WindowRow], name: str) -> bool:
+    """Whether a column tells people or recordings apart, or measures each person."""
+    if _IDENTIFIER.fullmatch(name):
+        return True
     people: dict[Condition, set[str]] = defaultdict(set)
     for window in windows:
         people[window.conditions.get(name)].add(window.subject)
-    has_fractions = any(isinstance(value, float) and value % 1 != 0 for value in people)
-    is_shared = any(len(subjects) > 1 for subjects in people.values())
-    return has_fractions and not is_shared and len({window.subject for window in windows}) > 1
+    if any(len(subjects) > 1 for subjects in people.values()):
+        return False
+    n_people = len({window.subject for window in windows})
+    if any(isinstance(value, float) and value % 1 != 0 for value in people):
+        return n_people > 1
+    if _is_skin(name):  # people of one skin tone each are still judged by it
+        return False
+    return n_people >= _FEW or all(_identifies(w.conditions.get(name), w) for w in windows)
+
+
+def _identifies(value: Condition, window: WindowRow) -> bool:
+    """Whether a value is the name of the window's subject or recording, or the subject's number."""
+    digits = re.search(r"\d+$", window.subject)
+    number = str(int(digits[0])) if digits else window.subject
+    text = str(int(value)) if isinstance(value, float) and value % 1 == 0 else str(value)
+    return text in (window.subject, window.recording, number)
 
 
 def _is_skin(name: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from physkit.core.files import whole_file
 from physkit.core.types import Pulse
 from physkit.core.units import bpm_from_hz
 from physkit.signal.filters import bandpass, detrend
-from physkit.signal.heart_rate import HIGH_HZ, LOW_HZ
+from physkit.signal.heart_rate import HIGH_HZ, LOW_HZ, spectral_heart_rate_bpm
 from physkit.signal.reading import pulse_spectrum
 from physkit.signal.resample import median_fps, resample, seen_runs
 
@@ -24,11 +25,42 @@ if TYPE_CHECKING:
 
 KINDS = (".png", ".svg", ".pdf")
 BAND_BPM = (30.0, 240.0)
+SAME_BPM = 0.5
+"""Rates closer than this are one line in the picture, where a line is 0.4 bpm wide."""
 MIN_RUN_S = 2.0
 PULSE_COLOUR = "#b3123f"
 SPECTRUM_COLOUR = "#333333"
 RAW_COLOUR = "#bbbbbb"
 UNSEEN_COLOUR = "#e4e4e4"
+
+
+@dataclass(frozen=True)
+class RateMark:
+    """A heart rate that is marked in the spectrum."""
+
+    rate_bpm: float
+    """Where."""
+    label: str
+    """Which rate it is, and where it comes from."""
+    is_reported: bool
+    """Whether it is the result, and not only the top of the spectrum."""
+
+
+def rate_marks(result: PulseResult) -> tuple[RateMark, ...]:
+    """The heart rates to mark: one where the result is the spectral peak to `SAME_BPM`, else both.
+
+    None where the result has no heart rate.
+    """
+    rate_bpm, spectrum = result.heart_rate_bpm, pulse_spectrum(result.pulse)
+    if rate_bpm is None or spectrum is None:
+        return ()
+    peak_bpm = spectral_heart_rate_bpm(spectrum)
+    if not abs(peak_bpm - rate_bpm) > SAME_BPM:
+        return (RateMark(rate_bpm, f"heart rate {rate_bpm:.1f} bpm, at the spectral peak", True),)
+    return (
+        RateMark(rate_bpm, f"heart rate {rate_bpm:.1f} bpm: mean rate, refined from beats", True),
+        RateMark(peak_bpm, f"spectral peak {peak_bpm:.1f} bpm: most common rate", False),
+    )
 
 
 def check_plot_path(path: Path) -> None:
@@ -72,6 +104,7 @@ def _draw_waveform(axes: Axes, pulse: Pulse) -> None:
         times_s, 0, 1, where=unseen, transform=whole_height, color=UNSEEN_COLOUR, linewidth=0
     )
     axes.set(xlabel="time (s); grey: no face seen", ylabel="pulse (unitless)")
+    axes.set_title("Pulse", loc="left")
     axes.legend(loc="lower right", bbox_to_anchor=(1, 1), frameon=False, ncols=2)
 
 
@@ -87,17 +120,21 @@ def _in_heart_band(pulse: Pulse) -> list[Pulse]:
 
 
 def _draw_spectrum(axes: Axes, result: PulseResult) -> None:
-    """Power over beats per minute, and the heart rate that was read."""
+    """Power over beats per minute, and the rates of `rate_marks`."""
     axes.set(xlabel="rate (beats per minute)", ylabel="power (share of largest)", xlim=BAND_BPM)
+    axes.set_title("Spectrum", loc="left")
     spectrum = pulse_spectrum(result.pulse)
     if spectrum is None:
         axes.text(
             0.5, 0.5, "too little pulse for a spectrum", transform=axes.transAxes, ha="center"
         )
         return
+    for mark in rate_marks(result):
+        colour, style = (PULSE_COLOUR, "--") if mark.is_reported else (SPECTRUM_COLOUR, ":")
+        axes.axvline(mark.rate_bpm, color=colour, linestyle=style, linewidth=1.2, label=mark.label)
+    if axes.get_lines():
+        axes.legend(loc="upper right", frameon=False)
     rate_bpm = bpm_from_hz(1.0) * spectrum.frequency_hz
     inside = (rate_bpm >= BAND_BPM[0]) & (rate_bpm <= BAND_BPM[1])
     power = spectrum.power[inside]
     axes.plot(rate_bpm[inside], power / power.max(), color=SPECTRUM_COLOUR, linewidth=1.2)
-    if result.heart_rate_bpm is not None:
-        axes.axvline(result.heart_rate_bpm, color=PULSE_COLOUR, linestyle="--", linewidth=1.2)

@@ -84,7 +84,7 @@ def test_bad_requests_are_refused_before_anything_is_written(tmp_path: Path) -> 
 def test_the_module_imports_without_the_numerical_packages() -> None:
     code = (
         "import sys, physkit.pipelines.score; "
-        "print([m for m in ('scipy', 'pyarrow', 'matplotlib') if m in sys.modules])"
+        "print([m for m in ('scipy', 'pyarrow', 'matplotlib', 'jinja2') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

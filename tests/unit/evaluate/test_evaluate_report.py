@@ -1,12 +1,18 @@
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from html_page import accessible_page
+from jinja2 import UndefinedError
 
 from physkit.core.errors import InputError
+from physkit.evaluate.report.figures import MAX_DOT, MIN_DOT, dot_alpha, dot_area
+from physkit.evaluate.report.page import report_html
+from physkit.evaluate.report.render import render
 from physkit.evaluate.report.results import write_results
 from physkit.evaluate.scoring import score_recordings
 
@@ -47,6 +53,42 @@ def test_names_are_escaped(recordings, tmp_path: Path) -> None:
     score = score_recordings(named, protocol="toolbox-2025-03", window_s=None, hr="fft")
     write_results(score, tmp_path / "out")
     assert "<b>" not in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_a_script_in_any_name_is_text(recordings) -> None:
+    script = "<script>alert('x')</script>"
+    named = [
+        replace(r, recording=f"{script}{r.recording}", conditions={f"{script}&": script + light})
+        for r, light in zip(recordings(4), "abab", strict=True)
+    ]
+    score = score_recordings(named, protocol="physkit-1", window_s=None, hr="fft")
+    html = report_html(replace(score, predictions_file=script, versions={"</style>": script}))
+    page = accessible_page(html)
+    assert "<script" not in html
+    for told in (f"best: {script}", f"{script}&", f"{script}a", f"predictions {script}"):
+        assert told in page.text
+
+
+def test_the_page_is_accessible_and_equal_scores_give_equal_pages(score) -> None:
+    html = report_html(score)
+    page = accessible_page(html)
+    assert page.title == "physkit-1 report"
+    assert all(told in page.text for told in ("skin_tone", "light", "MAE (bpm)", "SNR (dB)"))
+    assert html == report_html(score)
+
+
+def test_a_template_that_lacks_a_value_is_an_error() -> None:
+    with pytest.raises(UndefinedError, match="score"):
+        render("evaluate/report/report.html.j2")
+
+
+def test_few_dots_are_large_and_thousands_small_within_bounds() -> None:
+    areas = [dot_area(n) for n in (0, 1, 4, 40, 200, 1000, 10_000)]
+    assert areas == sorted(areas, reverse=True)
+    assert areas[2] == MAX_DOT
+    assert areas[-2:] == [MIN_DOT, MIN_DOT]
+    assert dot_alpha(4) == pytest.approx(0.85)
+    assert dot_alpha(10_000) == pytest.approx(0.4)
 
 
 def test_a_second_run_replaces_the_first(score, tmp_path: Path) -> None:
