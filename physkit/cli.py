@@ -283,7 +283,7 @@ def read_options(name: str, words: Sequence[str]) -> tuple[Any, bool]:
 
     command = COMMANDS[name]
     module = importlib.import_module(command.module)
-    config, flags = parse_words(
+    return parse_words(
         getattr(module, command.config),
         words,
         command=name,
@@ -291,7 +291,6 @@ def read_options(name: str, words: Sequence[str]) -> tuple[Any, bool]:
         positional=command.positional,
         moved=getattr(module, "MOVED", None),
     )
-    return config, bool(flags["json"])
 
 
 if __name__ == "__main__":

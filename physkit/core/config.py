@@ -29,6 +29,8 @@ MOST_BYTES = 1 << 20
 LARGEST = 2**63 - 1
 CLASSES: dict[type, Registry] = {}
 """Base class of a block that is a choice of class, and the registry of its subclasses."""
+FLAG_ONLY = "flag_only"
+"""Key of a field's metadata: the field is taken from the command line alone, never from a file."""
 EFFECT = "effect"
 """Key of a field's metadata: what changing it does to the weights that a training makes."""
 NO_EFFECT: Mapping[str, str] = {EFFECT: "none"}
@@ -61,8 +63,8 @@ def parse_words(
     summary: str = "",
     positional: bool = False,
     moved: Mapping[str, str] | None = None,
-) -> tuple[T, dict[str, Any]]:
-    """The config that the words of a command line describe, and the flags beside it (`json`).
+) -> tuple[T, bool]:
+    """The config that the words of a command line describe, and whether JSON was asked for.
 
     command: as it is typed, for messages. positional: required fields are given by their place.
     moved: old key to new, of configs that an earlier version wrote.
@@ -77,8 +79,11 @@ def parse_words(
         parsed = parser.parse_args(list(words))
         _check_numbers(parsed.as_dict())
         values = parser.instantiate(parsed).as_dict()
-        flags = {name: values.pop(name, None) for name in ("config", "json", "plugins")}
-        return config_class(**values), flags
+        as_json = bool(values.pop("json"))
+        del values["config"]
+        config = config_class(**values)
+        _check_flags(config, words)
+        return config, as_json
     except PhyskitError:
         raise
     except RecursionError as error:
@@ -241,7 +246,12 @@ def _config_action(moved: Mapping[str, str]) -> type:
 
 
 def _check_version(tree: Any, moved: Mapping[str, str]) -> None:
-    """Raises InputError for a config that an earlier version wrote, with where its keys are now."""
+    """Raises InputError for a config that an earlier version wrote, with where its keys are now,
+    and for a dotted key, beside which jsonargparse would drop the rest of that block."""
+    for key in tree if isinstance(tree, Mapping) else ():
+        if isinstance(key, str) and "." in key:
+            block, _, rest = key.partition(".")
+            raise InputError(f"'{key}': nest it, as {block}: {{{rest}: ...}}, or give it as a flag")
     old = [key for key in tree if key in moved] if isinstance(tree, Mapping) else []
     if old:
         now = ", ".join(f"'{key}' is now {moved[key]}" for key in old)
@@ -330,6 +340,16 @@ def _told(error: Exception, config_class: type) -> str:
         last = {name.rpartition(".")[2]: name for name in known}
         near = [last[n] for n in difflib.get_close_matches(key.rpartition(".")[2], last, n=1)]
     return f"{told}; did you mean '{near[0]}'?" if near else told
+
+
+def _check_flags(config: Any, words: Sequence[str], before: str = "--") -> None:
+    """Raises InputError for what only the user may allow, and a file did."""
+    for field in dataclasses.fields(config):
+        value, name = getattr(config, field.name), f"{before}{field.name}"
+        if FLAG_ONLY in field.metadata and value and not any(w.startswith(name) for w in words):
+            raise InputError(f"{name}: cannot be set by a file; give it as a flag")
+        if dataclasses.is_dataclass(value):
+            _check_flags(value, words, f"{name}.")
 
 
 def _names(place: re.Match[str]) -> str:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from physkit.core.registry import NAMES, unknown_name
-from physkit.signal.quality import SnrKind
+from physkit.core.units import SnrKind
 
 HeartRateMethod = Literal["fft", "peak"]
 """The strongest frequency, or the mean interval between beats."""

@@ -4,7 +4,7 @@ import dataclasses
 import json
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -237,6 +237,7 @@ def _read_clip(
     config: DemoConfig, clip: Path, *, progress: bool
 ) -> tuple[float, tuple[ClipReading, ...]]:
     """True heart rate of a clip made on the spot, and what is read from it."""
+    from physkit.face.config import FaceConfig
     from physkit.inference.config import PredictConfig
     from physkit.pipelines.predict import run as predict
     from physkit.synth.clip import ClipConfig, synthesise_clip
@@ -257,7 +258,7 @@ def _read_clip(
                 str(clip),
                 model=model,
                 weights=file,
-                detector=DETECTOR,
+                face=FaceConfig(DETECTOR),
                 plot=str(plot),
             ),
             progress=progress,
@@ -290,6 +291,7 @@ def _synthesise(config: DemoConfig, name: str, raw: Path, *, progress: bool) -> 
 
 def _prepare(config: DemoConfig, name: str, folder: Path, *, progress: bool) -> None:
     """Raises InputError where a recording cannot be prepared."""
+    from physkit.face.config import FaceConfig
     from physkit.prepare.run import PrepareConfig
     from physkit.prepare.run import run as prepare
 
@@ -298,7 +300,7 @@ def _prepare(config: DemoConfig, name: str, folder: Path, *, progress: bool) -> 
         DATASETS[name],
         str(raw),
         str(store),
-        detector=DETECTOR,
+        face=FaceConfig(DETECTOR),
         workers=config.workers,
         engine="serial" if config.workers == 1 else "local",
     )

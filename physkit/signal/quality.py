@@ -1,7 +1,6 @@
 """Quality of a pulse: signal-to-noise ratio and a quality index."""
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -11,8 +10,6 @@ from physkit.signal.beats import find_beats
 from physkit.signal.filters import bandpass, detrend, smoothness_of_cutoff
 from physkit.signal.heart_rate import density, hann_spectrum, spectral_heart_rate_bpm
 
-SnrKind = Literal["10log10", "20log10", "10log10-squared"]
-"""10 log10 or 20 log10 of summed density, or 10 log10 of summed squared density."""
 HARMONIC_HALF_WIDTH_HZ = 0.1
 """Power this close to the heart rate or its double is signal; both ends included."""
 MIN_QUALITY_S = 4.0

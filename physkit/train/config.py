@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from physkit.core.config import END, NO_EFFECT
+from physkit.core.config import END, FLAG_ONLY, NO_EFFECT
 from physkit.core.errors import InputError
 from physkit.core.registry import unknown_name
 from physkit.losses import LOSSES
@@ -161,7 +161,7 @@ class RunConfig:
     """CPU threads of each training process; by default all cores, shared by the processes."""
     memory_gb: float | None = None
     """Memory that training may take, in GB; by default what is free. More is refused at once."""
-    plugins: bool = field(default=False, metadata={"flag_only": "true"})
+    plugins: bool = field(default=False, metadata={FLAG_ONLY: "true"})
     """Allow optimizers of installed packages, by their names in the entry points
     physkit.optimizers. Only as a flag of the command line: a file cannot allow them."""
 

@@ -5,7 +5,9 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from physkit.core.config import to_yaml
 from physkit.core.errors import InputError, PhyskitError
+from physkit.core.files import whole_file
 from physkit.train.run.config import FitConfig, FitResult
 
 if TYPE_CHECKING:
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from physkit.train.callbacks.log import LogFigures
 
 STATE = "state.ckpt"
+CONFIG = "config.yaml"
 
 
 def fit(config: FitConfig, *, progress: bool = False) -> FitResult:
@@ -80,6 +83,8 @@ class _Run:
         record = make_record(config, sources, net, tables, run=name, begun_with=origin)
         if before:
             check_same_run(self.state_path, before, record)
+        with whole_file(Path(config.out) / CONFIG) as unfinished:
+            unfinished.write_text(to_yaml(config), encoding="utf-8")
         budget = build.make_budget(config, windows_per_epoch=len(windows))
         self.module = build.make_module(config, net, budget, record)
         self.data = WindowData(
