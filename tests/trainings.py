@@ -4,14 +4,17 @@ import dataclasses
 import multiprocessing
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from window_stores import write_steady
 
-from physkit.data.windows.config import AugmentConfig, RandomWindowsConfig, WindowSource
-from physkit.train.run.config import FitConfig, OptimizerConfig
+from physkit.data.splits import StoreConfig
+from physkit.data.windows.config import DataConfig
+from physkit.models.facephys.config import FacePhysConfig
+from physkit.train.config import OptimConfig, RunConfig, TrainerConfig
+from physkit.train.run.config import FitConfig
 
 SMALL = {
     **dict.fromkeys(("height", "width", "channels"), 8),
@@ -40,22 +43,35 @@ def small_run(store: Path, out: Path, **changes: Any) -> FitConfig:
     """Four steps on a to d, validated by e and f."""
     config = FitConfig(
         out=str(out),
-        train=[WindowSource(str(store), ("a", "b", "c", "d"))],
-        validation=[WindowSource(str(store), ("e", "f"))],
-        model_config=SMALL,
-        windows=RandomWindowsConfig(n_frames=FRAMES, augment=AugmentConfig()),
-        batch_size=2,
-        max_steps=4,
-        validate_every=4,
-        checkpoint_every=2,
-        log_every=1,
-        optimizer=OptimizerConfig(lr=3e-3),
-        plots=0,
-        workers=0,
-        threads=1,
-        accelerator="cpu",
+        stores=divided(store, train="abcd", validation="ef"),
+        model=FacePhysConfig(**SMALL),
+        data=DataConfig(n_frames=FRAMES, batch_size=2),
+        optim=OptimConfig(lr=3e-3),
+        trainer=TrainerConfig(max_steps=4, validate_every=4, accelerator="cpu"),
+        run=RunConfig(checkpoint_every=2, log_every=1, plots=0, workers=0, threads=1),
     )
-    return dataclasses.replace(config, **changes)
+    return changed(config, **changes)
+
+
+def divided(
+    store: Path, *, train: Iterable[str], **others: Iterable[str]
+) -> dict[str, StoreConfig]:
+    """One store whose people are listed, one letter each or by name."""
+    lists = {purpose: tuple(people) for purpose, people in others.items()}
+    return {"s": StoreConfig(str(store), train=tuple(train), **lists)}  # type: ignore[arg-type]
+
+
+def changed(config: FitConfig, **changes: Any) -> FitConfig:
+    """The config with some fields changed, those of its blocks too, whichever block has them."""
+    for name, value in changes.items():
+        if name in {field.name for field in dataclasses.fields(config)}:
+            config = dataclasses.replace(config, **{name: value})
+            continue
+        blocks = ("data", "optim", "trainer", "run")
+        block = next(b for b in blocks if hasattr(getattr(config, b), name))
+        inner = dataclasses.replace(getattr(config, block), **{name: value})
+        config = dataclasses.replace(config, **{block: inner})
+    return config
 
 
 def start(config: FitConfig, environment: Mapping[str, str] | None = None) -> Any:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool, Float
 
-from physkit.core.units import hz_from_bpm
+from physkit.core.units import SnrKind, hz_from_bpm
 from physkit.signal.beats import find_beats
 from physkit.signal.filters import bandpass, detrend, smoothness_of_cutoff
 from physkit.signal.heart_rate import density, hann_spectrum, spectral_heart_rate_bpm

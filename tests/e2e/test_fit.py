@@ -12,12 +12,11 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from trainings import SMALL, people_store, small_run
+from trainings import SMALL, changed, divided, people_store, small_run
 
 import physkit
 from physkit.cli import main
 from physkit.core.errors import InputError
-from physkit.data.windows.config import AugmentConfig, RandomWindowsConfig, WindowSource
 from physkit.train.callbacks.state import read_state
 from physkit.train.csv_log import read_csv_log
 from physkit.train.run.config import FitConfig
@@ -41,19 +40,16 @@ def test_a_run_from_yaml_leaves_weights_that_say_what_they_were_made_from(
     store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     recipe = {
-        "train": [{"store": str(store), "subjects": ["a", "b", "c", "d"]}],
-        "validation": [{"store": str(store), "subjects": ["e", "f"]}],
-        "model_config": SMALL,
-        "windows": {"n_frames": 96, "augment": None},
-        "max_steps": 3,
-        "plots": 1,
-        "workers": 0,
+        "stores": {"s": {"store": str(store), "train": list("abcd"), "validation": ["e", "f"]}},
+        "model": {"class_path": "FacePhysConfig", "init_args": SMALL},
+        "data": {"n_frames": 96, "augment": None},
+        "trainer": {"max_steps": 3},
+        "run": {"plots": 1, "workers": 0, "log_every": 1},
         "seed": 5,
-        "log_every": 1,
     }
     (tmp_path / "recipe.yaml").write_text(json.dumps(recipe))  # JSON is YAML too
     words = ["fit", "--config", str(tmp_path / "recipe.yaml"), "--out", str(tmp_path / "run")]
-    assert main([*words, "--optimizer.lr", "0.01", "--json"]) == 0
+    assert main([*words, "--optim.lr", "0.01", "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert (answer["n_steps"], answer["notes"]) == (3, [])
     assert 0 <= answer["validation_mae_bpm"] < 100
@@ -63,7 +59,7 @@ def test_a_run_from_yaml_leaves_weights_that_say_what_they_were_made_from(
     assert about["data"]["train"][0]["subjects"] == ["a", "b", "c", "d"]
     assert about["data"]["validation"][0]["recordings"] == ["e_1", "f_1"]
     assert len(about["data"]["train"][0]["sha256"]) == 64
-    assert about["config"]["optimizer"]["lr"] == 0.01
+    assert about["config"]["optim"]["lr"] == 0.01
     assert about["config"]["seed"] == 5
     assert about["metrics"]["step"] == 3
     assert about["metrics"]["validation_mae_bpm"] == answer["validation_mae_bpm"]
@@ -76,27 +72,28 @@ def test_a_run_from_yaml_leaves_weights_that_say_what_they_were_made_from(
 def test_weights_of_a_run_are_scored_on_people_whom_it_never_saw(
     store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def part(subjects: str) -> str:
-        return json.dumps([{"store": str(store), "subjects": list(subjects)}])
+    def people(train: str, test: str) -> str:
+        lists = {"train": list(train), "validation": ["d"], "test": list(test)}
+        return json.dumps({"s": {"store": str(store), **lists}})
 
-    words = ["--out", str(tmp_path / "run"), "--train", part("abc"), "--validation", part("d")]
-    words += ["--max_steps", "1", "--model_config", json.dumps(SMALL), "--workers", "0"]
-    words += ["--windows.n_frames", "96", "--test", part("ef"), "--plots", "0"]
+    model = {"class_path": "FacePhysConfig", "init_args": SMALL}
+    words = ["--out", str(tmp_path / "run"), "--stores", people("abc", "ef")]
+    words += ["--trainer.max_steps", "1", "--model", json.dumps(model), "--run.workers", "0"]
+    words += ["--data.n_frames", "96", "--run.plots", "0"]
     assert main(["test", *words]) == 2
     assert (
         "best.safetensors: no such file; train it first by physkit fit" in capsys.readouterr().err
     )
     assert main(["fit", *words]) == 0
     capsys.readouterr()
-    assert main(["test", *words, "--window_s", "inf", "--json"]) == 0
+    assert main(["test", *words, "--score.window_s", "inf", "--json"]) == 0
     score = json.loads(capsys.readouterr().out)
     assert (score["n_recordings"], score["n_subjects"], score["notes"]) == (2, 2, [])
     assert (tmp_path / "run" / "test" / "report.html").exists()
-    assert main(["validate", *words, "--weights", "last", "--window_s", "inf", "--json"]) == 0
+    assert main(["validate", *words, "--weights", "last", "--score.window_s", "inf", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["n_recordings"] == 1
     # the weights remember whom they saw, whatever the options now say
-    words[words.index("--test") + 1] = part("ae")
-    words[words.index("--train") + 1] = part("bc")
+    words[words.index("--stores") + 1] = people("bc", "ae")
     assert main(["test", *words]) == 2
     assert f"{store}/a_1: subject 'a' was used for train of" in capsys.readouterr().err
 
@@ -126,13 +123,12 @@ def test_training_lowers_the_loss_and_the_heart_rate_error(tmp_path: Path) -> No
     config = small_run(
         store,
         tmp_path / "run",
-        train=[WindowSource(str(store), ("0", "2", "3", "5"))],
-        validation=[WindowSource(str(store), ("1", "4"))],
+        stores=divided(store, train="0235", validation="14"),
         max_steps=20,
         validate_every=10,
         ema_decay=0.8,
         batch_size=4,
-        windows=RandomWindowsConfig(n_frames=128, augment=AugmentConfig()),
+        n_frames=128,
     )
     result = physkit.fit(config)
     curve = losses(config)
@@ -164,7 +160,7 @@ def test_best_and_last_are_kept_apart_and_patience_ends_the_run(
         for path in (result.best, result.last)
     }
     assert steps == {result.best: 2, result.last: 5}
-    again = physkit.fit(dataclasses.replace(config, resume=True))
+    again = physkit.fit(changed(config, resume=True))
     assert dataclasses.replace(again, seconds=0) == dataclasses.replace(result, seconds=0)
 
 
@@ -173,9 +169,9 @@ def test_a_run_is_never_overwritten_and_goes_on_with_more_steps(
 ) -> None:
     config = small_run(store, tmp_path / "run")
     physkit.fit(config)
-    with pytest.raises(InputError, match="holds a run; go on with it by --resume"):
+    with pytest.raises(InputError, match="holds a run; go on with it by --run.resume true"):
         physkit.fit(config)
-    result = physkit.fit(dataclasses.replace(config, resume=True, max_steps=6))
+    result = physkit.fit(changed(config, resume=True, max_steps=6))
     assert result.n_steps == 6
     assert len(losses(config)) == 6
 

@@ -1,6 +1,5 @@
 """A training that is killed goes on as if it had not been; two processes train as one does."""
 
-import dataclasses
 import signal
 import socket
 from pathlib import Path
@@ -9,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from trainings import ended_well, people_store, small_run, start, wait_for
+from trainings import changed, ended_well, people_store, small_run, start, wait_for
 
 from physkit.train.callbacks.state import read_state
 from physkit.train.csv_log import read_csv_log
-from physkit.train.run.config import FitConfig, OptimizerConfig, ScheduleConfig
+from physkit.train.run.config import FitConfig
 from physkit.weights.file import read_weights
 
 N_KILLS = 5
@@ -47,7 +46,8 @@ def a_long_run(store: Path, out: Path) -> FitConfig:
         accumulate=2,
         ema_decay=0.9,
         losses={"mse": 1.0, "spectral": 0.1},
-        schedule=ScheduleConfig("onecycle", warmup_steps=3),
+        schedule="onecycle",
+        warmup_steps=3,
         patience=10,
         resume=True,
     )
@@ -62,7 +62,7 @@ def test_a_training_killed_at_random_steps_ends_as_if_undisturbed(tmp_path: Path
     killed = a_long_run(store, tmp_path / "killed")
     for step in sorted(rng.choice(np.arange(1, 24), N_KILLS, replace=False).tolist()):
         # the first reads ahead in a process of its own, which must not count as trained on
-        run = start(dataclasses.replace(killed, workers=1) if step < 6 else killed)
+        run = start(changed(killed, workers=1) if step < 6 else killed)
         wait_for(lambda run=run, step=step: last_step(killed) >= step or not run.is_alive())
         run.kill()
         run.join()
@@ -92,7 +92,7 @@ def in_two_processes(config: FitConfig) -> bool:
     shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port(), "WORLD_SIZE": "2"}
     both = [
         start(
-            dataclasses.replace(config, devices=2),
+            changed(config, devices=2),
             shared | {"RANK": str(rank), "LOCAL_RANK": str(rank), "TORCHELASTIC_RUN_ID": "test"},
         )
         for rank in range(2)
@@ -106,14 +106,14 @@ def test_two_processes_and_accumulated_batches_have_the_gradient_of_one_batch(
 ) -> None:
     store = people_store(tmp_path / "s.zarr")
     # a step of plain gradient descent at rate 1: what the weights lose is the gradient
-    descent = {"optimizer": OptimizerConfig("sgd", lr=1.0), "clip_norm": None, "max_steps": 1}
+    descent = {"optimizer": "sgd", "lr": 1.0, "clip_norm": None, "max_steps": 1}
     one, two, accumulated, untrained = (
         small_run(store, tmp_path / name, batch_size=4, **descent)
         for name in ("one", "two", "accumulated", "untrained")
     )
-    accumulated = dataclasses.replace(accumulated, batch_size=2, accumulate=2)
-    still = {"optimizer": OptimizerConfig("sgd", lr=1e-30)}
-    others = [start(c) for c in (one, accumulated, dataclasses.replace(untrained, **still))]
+    accumulated = changed(accumulated, batch_size=2, accumulate=2)
+    still = {"lr": 1e-30}
+    others = [start(c) for c in (one, accumulated, changed(untrained, **still))]
     assert in_two_processes(two)
     assert all(ended_well(process) for process in others)
     before = weights(untrained, "last")

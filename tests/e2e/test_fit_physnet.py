@@ -1,20 +1,21 @@
 """PhysNet in `physkit fit`, by the options that FacePhys takes, and what it refuses there."""
 
-import dataclasses
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 from stores import add_recording
+from trainings import changed, divided
 
 import physkit
 from physkit.cli import main
 from physkit.core.errors import InputError
-from physkit.data.windows.config import ContentConfig, RandomWindowsConfig, WindowSource
+from physkit.data.windows.config import ContentConfig, DataConfig
 from physkit.models.physnet.config import PhysNetConfig
 from physkit.models.physnet.network import PhysNet
-from physkit.train.run.config import FitConfig, OptimizerConfig, ScheduleConfig
+from physkit.train.config import OptimConfig, RunConfig, TrainerConfig
+from physkit.train.run.config import FitConfig
 from physkit.weights.file import WeightsCard, save_weights
 from physkit.weights.load import load_model
 
@@ -39,52 +40,46 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def small_run(store: Path, out: Path, **changes: Any) -> FitConfig:
     config = FitConfig(
         str(out),
-        [WindowSource(str(store), ("0", "2", "3", "5"))],
-        [WindowSource(str(store), ("1", "4"))],
-        model="physnet",
-        model_config=SMALL,
-        losses={"neg_pearson": 1.0},
-        windows=RandomWindowsConfig(n_frames=64),
-        optimizer=OptimizerConfig(lr=3e-3),
-        schedule=ScheduleConfig("constant"),
-        max_steps=10,
-        validate_every=10,
-        workers=0,
-        plots=0,
+        divided(store, train="0235", validation="14"),
+        model=PhysNetConfig(**SMALL),
+        data=DataConfig(n_frames=64, augment=None),
+        optim=OptimConfig(lr=3e-3, schedule="constant", losses={"neg_pearson": 1.0}),
+        trainer=TrainerConfig(max_steps=10, validate_every=10),
+        run=RunConfig(workers=0, plots=0),
     )
-    return dataclasses.replace(config, **changes)
+    return changed(config, **changes)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("output", ["diff", "pulse"])
 def test_it_learns_to_read_unseen_people(store: Path, tmp_path: Path, output: str) -> None:
-    config = small_run(store, tmp_path / "run", model_config=SMALL | {"output": output})
+    config = small_run(store, tmp_path / "run", model=PhysNetConfig(**SMALL, output=output))
     result = physkit.fit(config)
     assert result.validation_mae_bpm < 3
     assert load_model("physnet", result.best).config == PhysNetConfig(**SMALL, output=output)
     evaluated = physkit.evaluate_model(
-        store, tmp_path / "out", weights=result.best, subjects=["1", "4"], window_s=10.0
+        store, tmp_path / "out", weights=result.best, subjects=["1", "4"], score={"window_s": 10.0}
     )
     assert evaluated.score.metrics.mae_bpm.value < 3
 
 
 def test_labels_of_another_form_than_its_output_are_refused(store: Path, tmp_path: Path) -> None:
-    windows = RandomWindowsConfig(n_frames=64, content=ContentConfig(label_form="standardised"))
+    content = ContentConfig(label_form="standardised")
     with pytest.raises(InputError, match=r"label_form standardised: .* trained on diff labels"):
-        physkit.fit(small_run(store, tmp_path / "run", windows=windows))
+        physkit.fit(small_run(store, tmp_path / "run", content=content))
 
 
 def test_recomputing_parts_of_a_clip_is_refused(store: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="leave --checkpoint_frames out"):
+    with pytest.raises(InputError, match="leave --trainer.checkpoint_frames out"):
         physkit.fit(small_run(store, tmp_path / "run", checkpoint_frames=16))
 
 
 def test_a_store_of_smaller_crops_says_how_to_make_another(
     store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    sources = [json.dumps([{"store": str(store), "subjects": [who]}]) for who in "01"]
-    words = ["fit", "--out", str(tmp_path / "run"), "--model", "physnet", "--max_steps", "1"]
-    assert main([*words, "--train", sources[0], "--validation", sources[1]]) == 2
+    stores = json.dumps({"s": {"store": str(store), "train": ["0"], "validation": ["1"]}})
+    words = ["fit", "--out", str(tmp_path / "run"), "--model", "PhysNetConfig", "--stores", stores]
+    assert main([*words, "--trainer.max_steps", "1"]) == 2
     assert (
         "the model reads 72x72; prepare the data set anew with --size 72" in capsys.readouterr().err
     )
@@ -98,7 +93,7 @@ def test_training_goes_on_from_weights_of_the_same_network_only(
         save_weights(
             tmp_path / f"{name}.safetensors", net.state_dict(), WeightsCard("physnet", config)
         )
-    options: dict[str, Any] = {"max_steps": 1, "windows": RandomWindowsConfig(n_frames=8)}
+    options: dict[str, Any] = {"max_steps": 1, "n_frames": 8}
     weights = str(tmp_path / "same.safetensors")
     assert (
         physkit.fit(small_run(store, tmp_path / "run", init_weights=weights, **options)).n_steps

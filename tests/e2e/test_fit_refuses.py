@@ -1,6 +1,5 @@
 """`physkit fit` on what it cannot use: one line that names it, and what was good is kept."""
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -8,16 +7,17 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from trainings import FRAMES, SMALL, people_store, small_run
+from trainings import FRAMES, SMALL, changed, divided, people_store, small_run
 from window_stores import write_recording, write_steady
 
 import physkit
 from physkit.core.errors import InputError, PhyskitError, WeightsError
-from physkit.data.windows.config import AugmentConfig, RandomWindowsConfig, WindowSource
+from physkit.models.facephys.config import FacePhysConfig
 from physkit.train.callbacks.state import read_state
+from physkit.train.config import OptimConfig
 from physkit.train.memory import Clips, training_bytes
 from physkit.train.run.build import make_network
-from physkit.train.run.config import FitConfig, OptimizerConfig
+from physkit.train.run.config import FitConfig
 from physkit.weights.file import read_weights, sha256
 
 
@@ -46,10 +46,8 @@ def test_an_infinite_loss_names_the_recordings_and_keeps_the_last_good_state(
 
 
 def test_an_infinite_gradient_or_weight_is_named_too(store: Path, tmp_path: Path) -> None:
-    wild = OptimizerConfig("sgd", lr=1e38, options={"momentum": 0.9})
-    config = small_run(
-        store, tmp_path / "run", max_steps=9, checkpoint_every=1, optimizer=wild, clip_norm=None
-    )
+    wild = OptimConfig("sgd", lr=1e38, momentum=0.9, clip_norm=None)
+    config = small_run(store, tmp_path / "run", max_steps=9, checkpoint_every=1, optim=wild)
     with pytest.raises(InputError, match=rf"{store}/[a-d]_1.* NaN or infinite after"):
         physkit.fit(config)
 
@@ -72,15 +70,16 @@ def test_a_flat_label_is_refused_by_name(tmp_path: Path) -> None:
     config = small_run(
         store,
         tmp_path / "run",
-        train=[WindowSource(str(store), ("g", "s"))],
-        validation=[WindowSource(str(store), ("o",))],
+        stores=divided(store, train="gs", validation="o"),
     )
     with pytest.raises(InputError, match=f"{store}/still: the label is flat"):
         physkit.fit(config)
 
 
 def test_one_person_on_both_sides_is_refused(store: Path, tmp_path: Path) -> None:
-    config = small_run(store, tmp_path / "run", validation=[WindowSource(str(store), ("d", "e"))])
+    config = small_run(
+        store, tmp_path / "run", stores=divided(store, train="abcd", validation="de")
+    )
     with pytest.raises(InputError, match="subject 'd' of test is in train and in validation"):
         physkit.fit(config)
 
@@ -95,11 +94,11 @@ def test_a_missing_store_says_what_makes_it(tmp_path: Path) -> None:
 def test_a_state_of_another_network_or_run_says_what_differs(store: Path, tmp_path: Path) -> None:
     config = small_run(store, tmp_path / "run", resume=True)
     physkit.fit(config)
-    larger = dataclasses.replace(config, model_config={**SMALL, "channels": 16, "d_state": 6})
+    larger = changed(config, model=FacePhysConfig(**SMALL | {"channels": 16, "d_state": 6}))
     with pytest.raises(InputError, match="another network: channels 8 -> 16, d_state 4 -> 6"):
         physkit.fit(larger)
-    slower = dataclasses.replace(config, optimizer=OptimizerConfig(lr=1e-4))
-    with pytest.raises(InputError, match=r"other options: optimizer.lr 0.003 -> 0.0001"):
+    slower = changed(config, lr=1e-4)
+    with pytest.raises(InputError, match=r"other options: optim.lr 0.003 -> 0.0001"):
         physkit.fit(slower)
     (tmp_path / "run" / "state.ckpt").write_bytes(b"half a file")
     with pytest.raises(InputError, match=r"state.ckpt: not the state of a run, or damaged"):
@@ -108,17 +107,16 @@ def test_a_state_of_another_network_or_run_says_what_differs(store: Path, tmp_pa
 
 def test_initial_weights_are_taken_or_say_what_differs(store: Path, tmp_path: Path) -> None:
     first = physkit.fit(small_run(store, tmp_path / "first"))
-    still = OptimizerConfig("sgd", lr=1e-30)
-    config = small_run(store, tmp_path / "next", init_weights=str(first.best), optimizer=still)
+    still = OptimConfig("sgd", lr=1e-30)
+    config = small_run(store, tmp_path / "next", init_weights=str(first.best), optim=still)
     card, tensors = read_weights(physkit.fit(config).last)
     torch.testing.assert_close(tensors, read_weights(first.best)[1])
     assert card.provenance["begun_with"]["sha256"] == sha256(first.best)
     assert card.provenance["begun_with"]["commit"] == card.provenance["commit"]
-    larger = {**SMALL, "height": SMALL["height"] - 1}
-    physkit.fit(dataclasses.replace(config, out=str(tmp_path / "size"), model_config=larger))
-    other = dataclasses.replace(
-        config, out=str(tmp_path / "other"), model_config={**SMALL, "n_blocks": 2}
-    )
+    smaller = FacePhysConfig(**SMALL | {"height": SMALL["height"] - 1})
+    physkit.fit(changed(config, out=str(tmp_path / "size"), model=smaller))
+    deeper = FacePhysConfig(**SMALL | {"n_blocks": 2})
+    other = changed(config, out=str(tmp_path / "other"), model=deeper)
     with pytest.raises(WeightsError, match="of another architecture: n_blocks 1 -> 2"):
         physkit.fit(other)
 
@@ -126,18 +124,12 @@ def test_initial_weights_are_taken_or_say_what_differs(store: Path, tmp_path: Pa
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"model": "pos"}, "--model pos: a method without weights"),
-        ({"model": "facefys"}, "did you mean 'facephys'"),
-        ({"model_config": {"chanels": 8}}, "the options of facephys are height"),
-        ({"model_config": {}}, "crops are 8x8 pixels, the model reads 36x36"),
-        ({"losses": {"mae": 1.0}}, "unknown loss 'mae'"),
-        ({"optimizer": OptimizerConfig("adan")}, "unknown optimizer 'adan': did you mean 'adam'"),
-        ({"optimizer": OptimizerConfig(options={"x": 1})}, "correct its options"),
-        ({"accelerator": "gpu"}, "--accelerator gpu: torch sees none here"),
-        (
-            {"windows": RandomWindowsConfig(n_frames=1000, augment=AugmentConfig())},
-            "at most 180 frames in a row",
-        ),
+        ({"model": FacePhysConfig()}, "crops are 8x8 pixels, the model reads 36x36"),
+        ({"optimizer": "adan"}, "unknown optimizer 'adan': did you mean 'adam'"),
+        ({"momentum": 0.9}, "correct its options"),
+        ({"accelerator": "gpu"}, "--trainer.accelerator gpu: torch sees none here"),
+        ({"n_frames": 1000}, "at most 180 frames in a row"),
+        ({"stores": divided(Path("s.zarr"), train="ab")}, "s.zarr: no store there"),
     ],
 )
 def test_options_that_cannot_work_are_refused_before_training(
@@ -154,14 +146,18 @@ def test_options_that_cannot_work_are_refused_before_training(
     ("changes", "message"),
     [
         ({"max_steps": None}, "no end is set"),
-        ({"train": []}, "--train: none given"),
+        ({"stores": {}}, "--stores: none given"),
+        ({"train": ["t"]}, "unknown store in train 't'"),
+        ({"losses": {"mae": 1.0}}, "unknown loss 'mae'"),
+        ({"losses": {}}, "--optim.losses: none given"),
+        ({"seed": -1}, "--seed -1: must be 0 or more"),
         (
-            {"batch_size": 3, "devices": 2},
-            "--batch_size 3 cannot be shared among 2 processes; give 4",
+            {"devices": 2, "batch_size": 3},
+            "--data.batch_size 3 cannot be shared among 2 processes; give 4",
         ),
-        ({"accumulate": 0}, "--accumulate 0: must be at least 1"),
-        ({"ema_decay": 1.0}, "--ema_decay 1.0"),
-        ({"clip_norm": -1.0}, "--clip_norm -1.0: must be above 0"),
+        ({"accumulate": 0}, "--optim.accumulate 0: must be at least 1"),
+        ({"ema_decay": 1.0}, "--optim.ema_decay 1.0"),
+        ({"clip_norm": -1.0}, "--optim.clip_norm -1.0: must be above 0"),
     ],
 )
 def test_impossible_options_are_refused_at_once(changes: dict[str, Any], message: str) -> None:
@@ -177,12 +173,15 @@ def gigabytes(config: FitConfig, **clips: Any) -> float:
 def test_too_long_a_clip_is_refused_with_a_setting_that_fits(store: Path, tmp_path: Path) -> None:
     config = small_run(store, tmp_path / "run", batch_size=4)
     for memory_gb, suggestion in (
-        (gigabytes(config, batch=2), "take --batch_size 2 --accumulate 2, or"),
-        (gigabytes(config), "take --batch_size 1 --accumulate 4, or"),
-        (gigabytes(config, checkpoint_frames=48), "take --batch_size 1 --checkpoint_frames 48, or"),
+        (gigabytes(config, batch=2), "take --data.batch_size 2 --optim.accumulate 2, or"),
+        (gigabytes(config), "take --data.batch_size 1 --optim.accumulate 4, or"),
+        (
+            gigabytes(config, checkpoint_frames=48),
+            "take --data.batch_size 1 --trainer.checkpoint_frames 48, or",
+        ),
         (0.01, "take a smaller network, or"),
     ):
         with pytest.raises(InputError, match=rf"takes about 0\.1 GB, and .* had: {suggestion}"):
-            physkit.fit(dataclasses.replace(config, memory_gb=memory_gb))
-    enough = dataclasses.replace(config, memory_gb=gigabytes(config, batch=4), max_steps=1)
+            physkit.fit(changed(config, memory_gb=memory_gb))
+    enough = changed(config, memory_gb=gigabytes(config, batch=4), max_steps=1)
     assert physkit.fit(enough).notes == ()
