@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from physkit.bench.lap import SECONDS_A_FRAME
+from physkit.core.config import Names
 from physkit.core.errors import InputError
 from physkit.core.registry import unknown_name
 from physkit.runtime.torch_cpu import torch_threads
@@ -42,7 +43,7 @@ class BenchStepConfig:
     """Frames in each measurement."""
     threads: int = 1
     """Threads that each runtime may use."""
-    rows: list[str] | None = None
+    rows: Names | None = None
     """Names of the rows to measure; by default all of them."""
 
     def __post_init__(self) -> None:

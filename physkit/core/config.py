@@ -51,6 +51,25 @@ _PLACE = re.compile(r"\{registry ([a-z -]+)\}")
 """Where the docstring of a field wants the names in a registry."""
 
 
+if TYPE_CHECKING:
+    Names = Sequence[str]
+else:
+
+    class Names(list[str]):
+        """Several names, in YAML a list; on the command line also `a,b`, where 01 stays a name."""
+
+
+def _read_names(value: Any) -> list[str]:
+    """Raises ValueError for what is no list of names."""
+    if isinstance(value, str):
+        inner = value.strip().removeprefix("[").removesuffix("]")
+        return [name.strip().strip("\"'") for name in inner.split(",") if name.strip()]
+    numbers = [item for item in value if not isinstance(item, str)]
+    if numbers:
+        raise ValueError(f"{numbers[0]!r} is no name; put it in quotes, as '{numbers[0]}'")
+    return list(value)
+
+
 class RefusedError(ValueError):
     """A text that is not a config."""
 
@@ -195,7 +214,9 @@ def make_parser(
 ) -> "ArgumentParser":
     """The parser of a command whose options are the fields of a config."""
     from jsonargparse import ArgumentParser, set_loader, set_parsing_settings
+    from jsonargparse.typing import register_type
 
+    register_type(Names, list, _read_names, fail_already_registered=False)
     set_loader(MODE, _load, exceptions=(RefusedError,))
     classes = [cls for registry in CLASSES.values() for cls in map(registry.__getitem__, registry)]
     set_parsing_settings(

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Literal
 
+from physkit.core.config import Names
 from physkit.core.errors import InputError
 from physkit.core.registry import unknown_name
 from physkit.data.splits import StoreConfig
@@ -37,11 +38,11 @@ class CrossdomainConfig:
     """Folder of the matrix; of an earlier run too, which is then completed."""
     stores: dict[str, StoreConfig]
     """Stores by a name of your choice: {ubfc: {store: ubfc.zarr, split: ubfc}}."""
-    train: list[str] = field(default_factory=list)
+    train: Names = field(default_factory=list)
     """Stores to train on, one row each; a+b is a row that is trained on both."""
-    test: list[str] = field(default_factory=list)
+    test: Names = field(default_factory=list)
     """Stores to test on, one column each; by default all."""
-    models: list[str] = field(default_factory=list)
+    models: Names = field(default_factory=list)
     """Rows that need no training: classical methods, networks whose weights were pulled, or weights
     files."""
     model: ModelConfig = field(default_factory=FacePhysConfig)
@@ -101,7 +102,7 @@ class CrossdomainConfig:
                     f"stores: {name}: a matrix goes through all folds of a split; leave fold and "
                     "lists of people out"
                 )
-        for name in [part for row in self.train for part in members(row)] + self.test:
+        for name in [part for row in self.train for part in members(row)] + list(self.test):
             if name not in self.stores:
                 raise unknown_name("store", name, self.stores)
         self._check_rows()

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from physkit.core.config import from_options
+from physkit.core.config import Names, from_options
 from physkit.core.errors import InputError
 from physkit.evaluate.config import ScoreConfig
 from physkit.runtime.config import ComputeConfig
@@ -28,7 +28,7 @@ class EvaluateConfig:
     .pth of rPPG-Toolbox."""
     score: ScoreConfig = field(default_factory=ScoreConfig)
     """How pulses become figures."""
-    subjects: list[str] | None = None
+    subjects: Names | None = None
     """Only these people of the store, as in [a,b]; by default all."""
     compute: ComputeConfig = field(default_factory=ComputeConfig)
     """What the model runs on."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from physkit.core.config import Names
 from physkit.core.errors import InputError
 from physkit.core.registry import unknown_name
 from physkit.core.table import cell, labelled, table
@@ -30,9 +31,9 @@ class ExportConfig:
     """Folder for the artifacts, their states and parity.json."""
     weights: str | None = None
     """FacePhys weights; by default those that predict would use."""
-    targets: list[str] | None = None
+    targets: Names | None = None
     """Of {registry export target}; by default all of them."""
-    precisions: list[str] | None = None
+    precisions: Names | None = None
     """fp32, fp16 (weights kept in half precision), int8; by default what each target has of fp32
     and int8."""
     chunks: list[int] | None = None

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from physkit.core.errors import InputError
+from physkit.face.config import AUTO, FaceConfig
 
 HOST = "127.0.0.1"
 PAGE = Path(__file__).parents[2] / "web" / "dist"
@@ -65,15 +66,17 @@ class ServeConfig:
     artifacts: str | None = None
     """What `physkit export --targets litert` wrote, instead of weights: its folder, or one .tflite
     file in it."""
-    detector_weights: str | None = None
-    """Face detector for the page, `blaze_face_short_range.tflite`; by default as pulled by
-    `physkit weights pull blazeface`. Without it the user keeps the face in a frame."""
+    face: FaceConfig = field(default_factory=FaceConfig)
+    """Face detector for the page: blazeface, by default as `physkit weights pull blazeface` left it.
+    Without it the user keeps the face in a frame."""
     page: str | None = None
     """Folder of the built page; by default where `make web` builds it."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:
             raise InputError(f"--port {self.port}: must be 0 to 65535")
+        if self.face.detector not in (AUTO, "blazeface"):
+            raise InputError(f"--face.detector {self.face.detector}: the page runs blazeface alone")
         if self.weights and self.artifacts:
             raise InputError("--weights and --artifacts: give one of them")
 
@@ -163,7 +166,7 @@ def make_site(config: ServeConfig) -> Site:
         )
     model = _find_model(Path(config.artifacts)) if config.artifacts else _export(config.weights)
     _check_model(model)
-    return Site(page, model, _states_beside(model), _find_detector(config.detector_weights))
+    return Site(page, model, _states_beside(model), _find_detector(config.face.weights))
 
 
 def _find_model(place: Path) -> Path:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from physkit.core.config import from_options
+from physkit.core.config import Names, from_options
 from physkit.core.errors import InputError, PhyskitError
 from physkit.core.registry import unknown_name
 from physkit.data.readers import READERS
@@ -50,8 +50,8 @@ class PrepareConfig:
     """local, processes of this computer; ray, a Ray cluster; or serial, this very process."""
     ray_address: str | None = None
     """Ray cluster to join, such as auto or ray://host:10001; by default one of this computer."""
-    only: list[str] | str | None = None
-    """Name of the recording to prepare, or names as in [a,b]; by default all."""
+    only: Names | None = None
+    """Names of the recordings to prepare, as in a,b; by default all."""
     verify: bool = False
     """Compare checksums of the raw files too, not only their names, sizes and dates."""
 
@@ -154,7 +154,6 @@ def _chosen(config: PrepareConfig, recordings: "Sequence[Recording]") -> "list[R
     """The recordings that --only names. Raises UnknownNameError where there is no such."""
     known = [recording.name for recording in recordings]
     chosen = known if config.only is None else config.only
-    chosen = [chosen] if isinstance(chosen, str) else chosen
     for name in chosen:
         if name not in known:
             raise unknown_name(f"recording in {config.raw}:", name, known)

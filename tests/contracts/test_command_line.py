@@ -10,8 +10,7 @@ import time
 
 import pytest
 
-from physkit.cli import COMMANDS, _parse, main
-from physkit.pipelines.export import ExportConfig
+from physkit.cli import COMMANDS, main, read_options
 
 HEAVY = ("torch", "numpy", "scipy", "cv2", "av", "matplotlib", "pyarrow", "jsonargparse")
 
@@ -76,7 +75,7 @@ def test_every_option_of_every_command_is_documented(
         (["predict", "absent.mp4"], "absent.mp4: no such file"),
         (["predict", "absent.mp4", "--model", "facefys"], "did you mean 'facephys'"),
         (["predict", "absent.mp4", "--runtime", "onyx"], "unknown runtime 'onyx'"),
-        (["predict", "absent.mp4", "--detector", "har"], "did you mean 'haar'"),
+        (["predict", "absent.mp4", "--face.detector", "har"], "did you mean 'haar'"),
         (["predict", "camera:77"], "camera:77: no camera of that number"),
         (["predict", "absent.mp4", "--live"], "absent.mp4: no such file"),
         (["predict", "absent.mp4", "--view", "windo"], "unknown view 'windo'"),
@@ -85,16 +84,22 @@ def test_every_option_of_every_command_is_documented(
         (["predict", "x.mp4", "--weights", "a.onnx", "--runtime", "jax"], "runs by onnx, not by"),
         (["predict", "x.mp4", "--weights", "absent.tflite"], "absent.tflite: no such file"),
         (["predict", "absent.mp4", "--weights", ""], "--weights: empty"),
-        (["predict", "absent.mp4", "--threads", "0"], "--threads 0"),
-        (["predict", "absent.mp4", "--device", "meta"], "--device meta: not usable here"),
+        (["predict", "absent.mp4", "--compute.threads", "0"], "--compute.threads 0"),
+        (
+            ["predict", "absent.mp4", "--compute.device", "meta"],
+            "--compute.device meta: not usable here",
+        ),
         (["bench", "step", "--repeats", "0"], "--repeats 0"),
         (["bench", "step", "--released", "/absent"], "/absent: no such folder"),
         (["demo", "--seed", "-1"], "--seed -1"),
         (["weights"], "weights: which one? give one of list, pull, import"),
-        (["score", "--predictions", "absent.parquet", "--window", "inf"], "absent.parquet"),
+        (["score", "--predictions", "absent.parquet", "--score.window", "inf"], "absent.parquet"),
         (["score", "--predictions", "absent.parquet"], "absent.parquet"),
         (["weights", "pull", "nothing"], "unknown weights 'nothing'"),
-        (["crossdomain", "--fit.windows.n_frames", "9"], "--fit.windows is given whole"),
+        (["fit", "--data.n_framez", "9"], "did you mean 'data.n_frames'"),
+        (["fit", "--modell", "x"], "did you mean 'model'"),
+        (["fit", "--config", "absent.yaml"], "absent.yaml: no such file"),
+        (["export", "--out", "x", "--targets", "onxx"], "did you mean 'onnx'"),
     ],
 )
 def test_bad_usage_is_one_line_and_status_2(
@@ -145,11 +150,11 @@ def test_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        ["--targets", "onnx", "jax", "--chunks", "16", "64", "--frames", "90"],
+        ["--targets", "onnx,jax", "--chunks", "[16, 64]", "--frames", "90"],
         ["--targets", "[onnx, jax]", "--chunks", "[16,64]", "--frames", "90"],
-        ["--targets=onnx,jax", "--chunks=16,64", "--frames=90"],
+        ["--targets=onnx,jax", "--chunks+=16", "--chunks+=64", "--frames=90"],
     ],
 )
 def test_an_option_of_several_takes_them_in_any_form(words: list[str]) -> None:
-    config = _parse("export", COMMANDS["export"], ExportConfig, [*words, "--out", "x"])["config"]
+    config, _ = read_options("export", [*words, "--out", "x"])
     assert (config.targets, config.chunks, config.frames) == (["onnx", "jax"], [16, 64], 90)

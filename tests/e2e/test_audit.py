@@ -445,7 +445,7 @@ def test_strict_fails_on_a_warning_and_not_on_a_note(
         (["/absent.zarr"], "no store there"),
         (["nowhere://b/s.zarr"], "nowhere://b/s.zarr: cannot be reached"),
         (["/", "--dataset", "ubcf"], "did you mean 'ubfc'"),
-        (["/", "--detector", "har"], "did you mean 'haar'"),
+        (["/", "--face.detector", "har"], "did you mean 'haar'"),
         (["/", "--workers", "0"], "--workers 0"),
         ([""], "--path: empty"),
     ],

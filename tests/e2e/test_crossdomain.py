@@ -29,7 +29,12 @@ TINY = {
     "d_state": 8,
     "head_d_state": 4,
 }
-FIT = {"model_config": TINY, "max_steps": 3, "windows": {"n_frames": 32}, "threads": 1}
+FIT: dict[str, Any] = {
+    "model": FacePhysConfig(**TINY),
+    "trainer": {"max_steps": 3},
+    "data": {"n_frames": 32},
+    "run": {"threads": 1},
+}
 Fit = Callable[..., FitResult]
 
 
@@ -73,9 +78,9 @@ class Trainer:
             raise self.broken[name]
         out.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(sum(map(ord, out.name)))
-        net = FacePhys(FacePhysConfig(**config.model_config))
+        net = FacePhys(FacePhysConfig(**TINY))
         best = out / "best.safetensors"
-        save_weights(best, net.state_dict(), WeightsCard("facephys", config.model_config))
+        save_weights(best, net.state_dict(), WeightsCard("facephys", TINY))
         self.done.append(name)
         return FitResult(out, best, best, 5.0, 1, 3, 0.5, 0.1)
 
@@ -88,9 +93,9 @@ def trainer(monkeypatch: pytest.MonkeyPatch) -> Trainer:
 
 
 def matrix(stores: dict[str, str], out: Path, **options: Any) -> CrossdomainResult:
-    data = {name: {"store": path, "n_folds": 2} for name, path in stores.items()}
-    given = {"train": list(data), "protocol": "toolbox-2025-03", "fit": FIT, **options}
-    return physkit.crossdomain(data, out, **given)
+    named = {name: {"store": path, "n_folds": 2} for name, path in stores.items()}
+    given = {"train": list(named), "score": {"protocol": "toolbox-2025-03"}, **FIT, **options}
+    return physkit.crossdomain(named, out, **given)
 
 
 def maes(result: CrossdomainResult) -> dict[tuple[str, str], float]:
@@ -194,7 +199,7 @@ def test_other_settings_and_other_data_are_done_anew_and_nothing_else(
     options: dict[str, Any] = {"across": "fold-0", "folds": 1, "test": ["moon"]}
     first = matrix(own, tmp_path / "out", **options)
     assert trainer.done == ["sun-fold-0", "moon-fold-0"]
-    matrix(own, tmp_path / "out", **options, fit={**FIT, "log_every": 5, "plots": 0})
+    matrix(own, tmp_path / "out", **options, run={"log_every": 5, "plots": 0})
     assert len(trainer.done) == 2
     matrix(own, tmp_path / "out", **options, seed=1)
     assert len(trainer.done) == 4
@@ -214,16 +219,19 @@ def test_a_matrix_is_described_in_yaml(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     config = tmp_path / "matrix.yaml"
+    model = {"class_path": "FacePhysConfig", "init_args": TINY}
     text = f"""
-data:
+stores:
   sun: {{store: {stores["sun"]}, n_folds: 2}}
   moon: {{store: {stores["moon"]}}}
 train: [sun]
 test: [moon]
 models: [green]
 out: {tmp_path / "out"}
-protocol: toolbox-2025-03
-fit: {json.dumps(FIT)}
+score: {{protocol: toolbox-2025-03}}
+model: {json.dumps(model)}
+data: {{n_frames: 32}}
+trainer: {{max_steps: 3}}
 """
     config.write_text(text, encoding="utf-8")
     assert main(["crossdomain", "--config", str(config), "--json"]) == 0
@@ -231,11 +239,11 @@ fit: {json.dumps(FIT)}
     assert said["rows"] == ["sun", "green"]
     assert trainer.done == ["sun-everyone"]
     for wrong, message in (
-        ("max_stepz", "max_stepz"),
-        ("max_steps: many", "many"),
-        ("init_weights: absent.safetensors, max_steps: 1", "absent.safetensors"),
+        ("trainer: {max_stepz: 1}", "max_stepz"),
+        ("trainer: {max_steps: many}", "many"),
+        ("init_weights: absent.safetensors\ntrainer: {max_steps: 1}", "absent.safetensors"),
     ):
-        config.write_text(text.split("fit:")[0] + f"fit: {{{wrong}}}\n", encoding="utf-8")
+        config.write_text(text.split("trainer:")[0] + wrong, encoding="utf-8")
         assert main(["crossdomain", "--config", str(config)]) == 2
         answer = capsys.readouterr().err
         assert message in answer
@@ -248,8 +256,8 @@ def test_bad_models_folders_and_protocols_are_refused_before_any_training(
     for options, message in (
         ({"models": ["poss"]}, "did you mean 'pos'"),
         ({"models": ["absent.safetensors"]}, "absent.safetensors"),
-        ({"protocol": "mine"}, "unknown protocol"),
-        ({"fit": {}}, "no end is set"),
+        ({"score": {"protocol": "mine"}}, "unknown protocol"),
+        ({"trainer": {}}, "no end is set"),
     ):
         with pytest.raises(PhyskitError, match=message):
             matrix(stores, tmp_path / "out", **options)

@@ -16,24 +16,21 @@ from physkit.cli import main
 
 DEADLINE_S = 240.0
 TEXT = """
-data:
+stores:
   sun: {{store: {sun}, n_folds: 2}}
   moon: {{store: {moon}, n_folds: 2}}
 train: [sun, moon]
 test: [moon]
 across: fold-0
 folds: 1
-protocol: toolbox-2025-03
-threads: 1
-fit:
-  model_config: {{height: 12, width: 12, channels: 8, n_blocks: 1, d_state: 8, head_d_state: 4}}
-  max_steps: 12
-  checkpoint_every: 1
-  batch_size: 2
-  windows: {{n_frames: 32}}
-  threads: 1
-  workers: 0
-  plots: 0
+score: {{protocol: toolbox-2025-03}}
+compute: {{threads: 1}}
+model:
+  class_path: FacePhysConfig
+  init_args: {{height: 12, width: 12, channels: 8, n_blocks: 1, d_state: 8, head_d_state: 4}}
+data: {{n_frames: 32, batch_size: 2}}
+trainer: {{max_steps: 12}}
+run: {{checkpoint_every: 1, threads: 1, workers: 0, plots: 0}}
 """
 
 

@@ -25,7 +25,7 @@ def test_rates_of_a_store_are_read_and_reported(
     small_store(tmp_path / "test.zarr", RATES_BPM)
     out = tmp_path / "results" / "pos"
     words = ["evaluate", "--data", str(tmp_path / "test.zarr"), "--out", str(out)]
-    status = main([*words, "--model", "pos", "--protocol", "toolbox-2025-03", "--json"])
+    status = main([*words, "--model", "pos", "--score.protocol", "toolbox-2025-03", "--json"])
     assert status == 0
     report = json.loads(capsys.readouterr().out)
     assert (report["model"], report["n_recordings"], report["n_subjects"]) == ("pos", 3, 3)
@@ -39,7 +39,7 @@ def test_frames_without_a_face_and_beyond_the_label_are_left_out(tmp_path: Path)
     add_recording(
         store, "a", subject="a", rate_bpm=75.0, faceless=slice(200, 260), label_shift_s=1.0
     )
-    physkit.evaluate_model(store, tmp_path / "out", model="pos", window_s="inf")
+    physkit.evaluate_model(store, tmp_path / "out", model="pos", score={"window_s": "inf"})
     (row,) = read_predictions(tmp_path / "out" / "predictions.parquet")
     assert row.timestamps_s is not None
     assert row.timestamps_s[0] == pytest.approx(1.0)
@@ -88,7 +88,9 @@ def test_a_label_that_stands_still_is_no_truth(tmp_path: Path) -> None:
         samples = pulse[:]
         samples[still] = 1.0
         pulse[:] = samples
-    result = physkit.evaluate_model(store, tmp_path / "out", model="green", window_s="inf")
+    result = physkit.evaluate_model(
+        store, tmp_path / "out", model="green", score={"window_s": "inf"}
+    )
     assert result.score.metrics.mae_bpm.value < 0.5
     ((name, cause),) = result.left_out
     assert name == "dead"
@@ -103,7 +105,7 @@ def test_a_label_that_stands_still_is_no_truth(tmp_path: Path) -> None:
 def test_larger_crops_are_reduced_to_the_models_size(tmp_path: Path) -> None:
     add_recording(tmp_path / "s.zarr", "a", subject="a", rate_bpm=75.0, size_px=72)
     result = physkit.evaluate_model(
-        tmp_path / "s.zarr", tmp_path / "out", model="pos", protocol="toolbox-2025-03"
+        tmp_path / "s.zarr", tmp_path / "out", model="pos", score={"protocol": "toolbox-2025-03"}
     )
     assert result.score.metrics.mae_bpm.value < 0.1
 
@@ -148,7 +150,7 @@ def test_unusable_stores_subjects_and_options_are_refused_in_one_line(tmp_path: 
     with pytest.raises(PhyskitError, match="did you mean 'pos'"):
         physkit.evaluate_model(tmp_path / "s.zarr", out, model="poss")
     with pytest.raises(PhyskitError, match="unknown protocol"):
-        physkit.evaluate_model(tmp_path / "s.zarr", out, model="pos", protocol="mine")
+        physkit.evaluate_model(tmp_path / "s.zarr", out, model="pos", score={"protocol": "mine"})
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="choose another --out"):
         physkit.evaluate_model(tmp_path / "s.zarr", tmp_path / "file" / "out", model="pos")

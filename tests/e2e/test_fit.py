@@ -169,7 +169,7 @@ def test_a_run_is_never_overwritten_and_goes_on_with_more_steps(
 ) -> None:
     config = small_run(store, tmp_path / "run")
     physkit.fit(config)
-    with pytest.raises(InputError, match="holds a run; go on with it by --run.resume true"):
+    with pytest.raises(InputError, match=r"holds a run; go on with it by --run\.resume true"):
         physkit.fit(config)
     result = physkit.fit(changed(config, resume=True, max_steps=6))
     assert result.n_steps == 6

@@ -70,7 +70,7 @@ def test_labels_of_another_form_than_its_output_are_refused(store: Path, tmp_pat
 
 
 def test_recomputing_parts_of_a_clip_is_refused(store: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="leave --trainer.checkpoint_frames out"):
+    with pytest.raises(InputError, match=r"leave --trainer\.checkpoint_frames out"):
         physkit.fit(small_run(store, tmp_path / "run", checkpoint_frames=16))
 
 

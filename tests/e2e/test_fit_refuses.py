@@ -161,7 +161,7 @@ def test_options_that_cannot_work_are_refused_before_training(
     ],
 )
 def test_impossible_options_are_refused_at_once(changes: dict[str, Any], message: str) -> None:
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(PhyskitError, match=message):
         small_run(Path("s.zarr"), Path("run"), **changes)
 
 

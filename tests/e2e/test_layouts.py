@@ -65,7 +65,7 @@ def test_pos_reads_the_true_heart_rate_off_the_stored_crops(
     prepared: tuple[Path, Path, PrepareResult], tmp_path: Path
 ) -> None:
     raw, out, _ = prepared
-    result = physkit.evaluate_model(out, tmp_path / "out", model="pos", window_s="inf")
+    result = physkit.evaluate_model(out, tmp_path / "out", model="pos", score={"window_s": "inf"})
     (window,) = result.score.windows
     truth = read_truth(raw, window.recording)
     assert window.heart_rate_bpm == pytest.approx(truth.heart_rate_bpm, abs=2.0)

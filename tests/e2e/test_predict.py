@@ -69,8 +69,10 @@ def test_blazeface_reads_the_real_face(
     result = physkit.predict(
         face_mp4,
         weights=released_weights,
-        detector="blazeface",
-        detector_weights=assets / "faces" / "blaze_face_short_range.tflite",
+        face={
+            "detector": "blazeface",
+            "weights": assets / "faces" / "blaze_face_short_range.tflite",
+        },
     )
     assert result.detector == "blazeface"
     assert result.heart_rate_bpm == pytest.approx(FACEPHYS_BPM, abs=1.0)
@@ -152,7 +154,7 @@ def test_the_duration_counts_from_the_first_crop_and_crops_need_no_detector(
     np.savez(path, frames=frames, timestamps_s=1000 + np.arange(90) / 30)
     assert physkit.predict(path, model="pos", duration_s=2.0).n_frames == 60
     with pytest.raises(InputError, match="crops need no detector"):
-        physkit.predict(path, model="pos", detector="haar")
+        physkit.predict(path, model="pos", face={"detector": "haar"})
 
 
 def test_a_model_of_oblong_crops_is_refused_by_name(tmp_path: Path) -> None:

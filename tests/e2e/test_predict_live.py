@@ -34,7 +34,7 @@ CODES = re.compile(r"\x1b\[\??[\d;]*[a-zA-Z]")
 def test_a_file_played_live_reads_as_the_file(
     face_mp4: Path, released_weights: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["predict", "--live", str(face_mp4), "--weights", str(released_weights), "--json"]
+    words = ["predict", str(face_mp4), "--live", "--weights", str(released_weights), "--json"]
     start_s = time.monotonic()
     assert main([*words, "--duration_s", "9", "--view", "none"]) == 0
     assert time.monotonic() - start_s > 8.5  # in real time, not faster
@@ -179,7 +179,7 @@ class Terminal:
 def test_ctrl_c_ends_the_live_view_with_what_was_measured(
     face_mp4: Path, released_weights: Path
 ) -> None:
-    words = ["predict", "--live", str(face_mp4), "--weights", str(released_weights), "--json"]
+    words = ["predict", str(face_mp4), "--live", "--weights", str(released_weights), "--json"]
     terminal = Terminal(*words, columns=80, rows=24, env={})
     terminal.read_until("0:03   ")
     terminal.process.send_signal(signal.SIGINT)
@@ -205,7 +205,7 @@ def test_ctrl_c_ends_the_live_view_with_what_was_measured(
 def test_the_live_view_fits_a_narrow_screen_and_shows_no_colour_unless_wanted(
     face_mp4: Path, released_weights: Path
 ) -> None:
-    words = ["predict", "--live", str(face_mp4), "--weights", str(released_weights)]
+    words = ["predict", str(face_mp4), "--live", "--weights", str(released_weights)]
     terminal = Terminal(*words, "--duration_s", "2", columns=40, rows=20, env={"NO_COLOR": "1"})
     status, out = terminal.end()
     assert status == 0, terminal.shown[-2000:]
@@ -217,7 +217,7 @@ def test_the_live_view_fits_a_narrow_screen_and_shows_no_colour_unless_wanted(
 
 
 def test_a_view_needs_a_terminal(face_mp4: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["predict", "--live", str(face_mp4), "--view", "terminal"]) == 2
+    assert main(["predict", str(face_mp4), "--live", "--view", "terminal"]) == 2
     assert "standard error is no terminal" in capsys.readouterr().err
 
 

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from physkit.core.errors import InputError, UnknownNameError
+from physkit.evaluate.config import ScoreConfig
 from physkit.evaluate.predictions import PredictedRecording, write_predictions
 from physkit.evaluate.scoring import score
-from physkit.pipelines.score import ScoreConfig, run
+from physkit.pipelines.score import ScoreFileConfig, run
 
 
 def predictions(path: Path, *, n: int, duration_s: float) -> Path:
@@ -43,7 +44,8 @@ def test_forty_two_minutes_are_scored_in_seconds(tmp_path: Path) -> None:
 @pytest.mark.parametrize("protocol", ["toolbox-2023", "physllm", "physkit-1"])
 def test_a_file_becomes_figures_text_and_a_folder(tmp_path: Path, protocol: str) -> None:
     path = predictions(tmp_path / "p.parquet", n=4, duration_s=35)
-    config = ScoreConfig(str(path), protocol=protocol, window_s=10.0, out=str(tmp_path / "out"))
+    how = ScoreConfig(protocol, window_s=10.0)
+    config = ScoreFileConfig(str(path), how, out=str(tmp_path / "out"))
     result = run(config)
     told = json.loads(json.dumps(result.to_dict(), allow_nan=False))
     assert told == json.loads((tmp_path / "out" / "metrics.json").read_text())

@@ -17,6 +17,7 @@ import pytest
 
 import physkit
 from physkit.core.tensor_file import read_arrays, write_arrays
+from physkit.face.config import FaceConfig
 from physkit.pipelines.serve import PAGE, ServeConfig, Site, address, make_server, make_site
 
 WEB = Path(__file__).parents[2] / "web"
@@ -49,7 +50,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def site(chromium: str, released_weights: Path, detector: Path, home: Path) -> Site:  # noqa: ARG001
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PHYSKIT_HOME", str(home))
-        return make_site(ServeConfig(weights=str(released_weights), detector_weights=str(detector)))
+        return make_site(
+            ServeConfig(weights=str(released_weights), face=FaceConfig(weights=str(detector)))
+        )
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +90,7 @@ def test_the_page_reads_a_clip_as_predict_does_and_works_without_its_server(
     tmp_path: Path,
 ) -> None:
     command = [sys.executable, "-m", "physkit.cli", "serve", "--port", "0"]
-    command += ["--artifacts", str(site.model.parent), "--detector_weights", str(detector)]
+    command += ["--artifacts", str(site.model.parent), "--face.weights", str(detector)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
         assert server.stderr is not None
         url = server.stderr.readline().split()[0]
@@ -107,7 +110,7 @@ def test_the_page_reads_a_clip_as_predict_does_and_works_without_its_server(
     assert shown["frames"] == "301"
     times_s, pulse = np.genfromtxt(csv, delimiter=",", skip_header=1).T
     python = physkit.predict(
-        face_mp4, model="facephys", weights=released_weights, detector_weights=detector
+        face_mp4, model="facephys", weights=released_weights, face={"weights": detector}
     )
     np.testing.assert_allclose(times_s, python.pulse.timestamps_s, atol=1e-5)
     assert np.corrcoef(pulse, python.pulse.samples)[0, 1] > 0.995

@@ -1,12 +1,12 @@
 """What a training run is told, and what it hands back. Imports nothing heavy."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from physkit.core.config import NO_EFFECT
+from physkit.core.config import NO_EFFECT, Names
 from physkit.core.errors import InputError
 from physkit.core.registry import unknown_name
 from physkit.data.splits import StoreConfig
@@ -58,12 +58,12 @@ class FitConfig:
     """Stores by a name of your choice: {ubfc: {store: ubfc.zarr, split: ubfc}}. A store that is
     used for one purpose alone gives everyone in it; a store that is used for several is divided by
     its split, or by its lists of people."""
-    train: list[str] = field(default_factory=list, metadata=NO_EFFECT)
+    train: Names = field(default_factory=list, metadata=NO_EFFECT)
     """Names of the stores to train on; by default all."""
-    validation: list[str] = field(default_factory=list, metadata=NO_EFFECT)
+    validation: Names = field(default_factory=list, metadata=NO_EFFECT)
     """Names of the stores by whose heart rates the best weights are chosen; by default those of
     train."""
-    test: list[str] = field(default_factory=list, metadata=NO_EFFECT)
+    test: Names = field(default_factory=list, metadata=NO_EFFECT)
     """Names of the stores for physkit test; by default those of train, where validation is not
     given either."""
     model: ModelConfig = field(default_factory=FacePhysConfig)
@@ -108,7 +108,7 @@ class FitConfig:
             )
 
     @property
-    def purposes(self) -> Mapping[str, list[str]]:
+    def purposes(self) -> Mapping[str, Sequence[str]]:
         """Names of the stores to train on, to validate and to test by, defaults filled in."""
         train = self.train or list(self.stores)
         validation = self.validation or train

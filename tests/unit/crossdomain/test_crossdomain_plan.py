@@ -5,13 +5,16 @@ from typing import Any
 
 import pytest
 import zarr
-from physkit.crossdomain.people import find_people
 
 from physkit.core.errors import InputError, PhyskitError
-from physkit.crossdomain.config import CrossdomainConfig, DataSet
+from physkit.crossdomain.config import CrossdomainConfig
 from physkit.crossdomain.plan import MatrixPlan, Part, Reading, Training, make_plan
-from physkit.data.splits import load_split, shipped_splits
+from physkit.data.people import find_people
+from physkit.data.splits import StoreConfig, load_split, shipped_splits
 from physkit.data.store_writer import create_store
+from physkit.train.config import TrainerConfig
+
+ENDS = TrainerConfig(max_steps=1)
 
 
 def store_of(path: Path, subjects: tuple[str, ...], dataset: str) -> str:
@@ -23,17 +26,17 @@ def store_of(path: Path, subjects: tuple[str, ...], dataset: str) -> str:
     return str(path)
 
 
-def planned(data: dict[str, DataSet], out: Path, **options: Any) -> MatrixPlan:
-    config = CrossdomainConfig(data=data, out=str(out), **options)
-    return make_plan(config, find_people(config.data))
+def planned(data: dict[str, StoreConfig], out: Path, **options: Any) -> MatrixPlan:
+    config = CrossdomainConfig(stores=data, out=str(out), trainer=ENDS, **options)
+    return make_plan(config, find_people(config.stores))
 
 
 @pytest.fixture(scope="module")
-def shipped(tmp_path_factory: pytest.TempPathFactory) -> dict[str, DataSet]:
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> dict[str, StoreConfig]:
     """A data set for each shipped split, everyone in it."""
     folder = tmp_path_factory.mktemp("shipped")
     return {
-        name: DataSet(store_of(folder / f"{name}.zarr", load_split(name).subjects, name), name)
+        name: StoreConfig(store_of(folder / f"{name}.zarr", load_split(name).subjects, name), name)
         for name in shipped_splits()
     }
 
@@ -44,7 +47,7 @@ def letters(path: Path, n: int = 6, dataset: str = "letters") -> str:
 
 @pytest.mark.parametrize("across", ["everyone", "fold-0"])
 def test_nobody_is_in_train_and_test_in_any_shipped_split(
-    shipped: dict[str, DataSet], across: str, tmp_path: Path
+    shipped: dict[str, StoreConfig], across: str, tmp_path: Path
 ) -> None:
     names = list(shipped)
     assert set(names) == {"ubfc", "pure", "mmpd"}
@@ -62,7 +65,7 @@ def test_nobody_is_in_train_and_test_in_any_shipped_split(
 
 
 def test_people_who_validate_are_of_the_trained_data_sets_and_not_trained_on(
-    shipped: dict[str, DataSet], tmp_path: Path
+    shipped: dict[str, StoreConfig], tmp_path: Path
 ) -> None:
     plan = planned(shipped, tmp_path, train=["ubfc", "pure+mmpd"])
     for training in plan.trainings:
@@ -73,7 +76,7 @@ def test_people_who_validate_are_of_the_trained_data_sets_and_not_trained_on(
 
 
 def test_a_training_serves_all_cells_that_can_use_it(
-    shipped: dict[str, DataSet], tmp_path: Path
+    shipped: dict[str, StoreConfig], tmp_path: Path
 ) -> None:
     names = ["ubfc", "pure", "mmpd"]
     plan = planned(shipped, tmp_path, train=["ubfc", "pure+mmpd"], test=names)
@@ -88,7 +91,7 @@ def test_a_training_serves_all_cells_that_can_use_it(
 
 
 def test_everyone_is_trained_on_but_those_who_validate(tmp_path: Path) -> None:
-    data = {name: DataSet(letters(tmp_path / name, dataset=name)) for name in ("a", "b")}
+    data = {name: StoreConfig(letters(tmp_path / name, dataset=name)) for name in ("a", "b")}
     plan = planned(data, tmp_path, train=["a"], test=["b"])
     (training,) = plan.trainings
     assert len(training.people) == 6
@@ -96,7 +99,7 @@ def test_everyone_is_trained_on_but_those_who_validate(tmp_path: Path) -> None:
 
 
 def test_folds_limit_how_many_are_tested(tmp_path: Path) -> None:
-    data = {"a": DataSet(letters(tmp_path / "a"), n_folds=3)}
+    data = {"a": StoreConfig(letters(tmp_path / "a"), n_folds=3)}
     (cell,) = planned(data, tmp_path, train=["a"], folds=2).cells
     assert (len(cell.readings), cell.n_folds) == (2, 3)
     with pytest.raises(InputError, match="--folds 4: 'a' has 3"):
@@ -104,13 +107,13 @@ def test_folds_limit_how_many_are_tested(tmp_path: Path) -> None:
 
 
 def test_people_called_alike_are_one_person_only_within_one_data_set(tmp_path: Path) -> None:
-    same = {name: DataSet(letters(tmp_path / name)) for name in ("real", "copy")}
+    same = {name: StoreConfig(letters(tmp_path / name)) for name in ("real", "copy")}
     with pytest.raises(InputError, match=r"train 'real', test 'copy': 6 people would be in both"):
         planned(same, tmp_path, train=["real"])
-    otherwise = {**same, "copy": DataSet(same["copy"].store, split_seed=1)}
+    otherwise = {**same, "copy": StoreConfig(same["copy"].store, split_seed=1)}
     with pytest.raises(InputError, match="people would be in both"):
         planned(otherwise, tmp_path, train=["real+copy"], test=["real"])
-    apart = {**same, "copy": DataSet(same["copy"].store, people="others")}
+    apart = {**same, "copy": StoreConfig(same["copy"].store, people="others")}
     assert len(planned(apart, tmp_path, train=["real"]).cells) == 2
 
 
@@ -123,13 +126,13 @@ def test_a_reading_of_somebody_trained_on_cannot_be_made() -> None:
 
 
 def test_a_split_whose_people_are_not_in_the_store_is_refused(tmp_path: Path) -> None:
-    strangers = {"ubfc": DataSet(letters(tmp_path / "a"), "ubfc")}
+    strangers = {"ubfc": StoreConfig(letters(tmp_path / "a"), "ubfc")}
     with pytest.raises(InputError, match=r"nobody whom split 'ubfc' lists.*split: random"):
         planned(strangers, tmp_path, train=["ubfc"])
     few = store_of(tmp_path / "few", ("1", "3", "5", "x"), "ubfc")
     with pytest.raises(InputError, match=r"split 'ubfc', fold 0, nobody of validation is in it"):
-        planned({"ubfc": DataSet(few, "ubfc")}, tmp_path, train=["ubfc"])
-    data = {"ubfc": DataSet(few, "ubfc")}
+        planned({"ubfc": StoreConfig(few, "ubfc")}, tmp_path, train=["ubfc"])
+    data = {"ubfc": StoreConfig(few, "ubfc")}
     assert len(planned(data, tmp_path, models=["pos"]).cells[0].readings[0].part.subjects) == 3
     notes = find_people(data)["ubfc"].notes
     assert "39 people of split 'ubfc' are not in" in notes[0]
@@ -140,25 +143,31 @@ def test_a_split_whose_people_are_not_in_the_store_is_refused(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"train": ["ubfk"]}, "unknown data set 'ubfk': did you mean 'ubfc'"),
-        ({"train": ["ubfc+purr"]}, "unknown data set 'purr': did you mean 'pure'"),
-        ({"train": ["ubfc"], "test": ["mmpd"]}, "unknown data set 'mmpd'"),
+        ({"train": ["ubfk"]}, "unknown store 'ubfk': did you mean 'ubfc'"),
+        ({"train": ["ubfc+purr"]}, "unknown store 'purr': did you mean 'pure'"),
+        ({"train": ["ubfc"], "test": ["mmpd"]}, "unknown store 'mmpd'"),
         ({"train": ["ubfc", "ubfc"]}, "train: 'ubfc' is listed twice"),
-        ({"train": ["ubfc+ubfc"]}, "'ubfc+ubfc' names a data set twice"),
+        ({"train": ["ubfc+ubfc"]}, "'ubfc+ubfc' names a store twice"),
         ({"models": ["pos", "pos"]}, "models: 'pos' is listed twice"),
         ({}, "train: empty, and models too"),
         ({"train": ["ubfc"], "folds": 0}, "--folds 0"),
         ({"train": ["ubfc"], "seed": -1}, "--seed -1"),
-        ({"train": ["ubfc"], "fit": {"out": "x"}}, "fit: out is for the matrix to decide"),
-        ({"train": ["ubfc"], "fit": {"devices": 2}}, "fit: devices 2: a matrix trains in one"),
+        ({"train": ["ubfc"], "trainer": TrainerConfig()}, "no end is set"),
+        (
+            {"train": ["ubfc"], "trainer": TrainerConfig(max_steps=1, devices=2)},
+            "trainer: 2 processes: a matrix trains in one",
+        ),
+        ({"stores": {"a": StoreConfig("a", fold=1)}, "train": ["a"]}, "leave fold and lists"),
+        ({"stores": {"a": StoreConfig("a", train=("x",))}, "train": ["a"]}, "leave fold and"),
         ({"train": ["ubfc"], "out": ""}, "--out: empty"),
-        ({"train": ["ubfc"], "models": ["ubfc"]}, "'ubfc' is a data set too"),
-        ({"data": {}, "train": ["ubfc"]}, "no data sets"),
-        ({"data": {"a+b": DataSet("x")}, "train": ["a"]}, "'a+b' cannot be a name"),
+        ({"train": ["ubfc"], "models": ["ubfc"]}, "'ubfc' is a store too"),
+        ({"stores": {}, "train": ["ubfc"]}, "stores: none given"),
+        ({"stores": {"a+b": StoreConfig("x")}, "train": ["a"]}, "'a+b' cannot be a name"),
     ],
 )
 def test_impossible_matrices_are_refused_by_name(options: dict[str, Any], message: str) -> None:
-    given = {"data": {"ubfc": DataSet("u"), "pure": DataSet("p")}, "out": "out", **options}
+    stores = {"ubfc": StoreConfig("u"), "pure": StoreConfig("p")}
+    given = {"stores": stores, "out": "out", "trainer": ENDS, **options}
     with pytest.raises(PhyskitError, match=message.replace("+", r"\+")):
         CrossdomainConfig(**given)
 
@@ -166,19 +175,19 @@ def test_impossible_matrices_are_refused_by_name(options: dict[str, Any], messag
 def test_a_missing_store_names_the_command_that_makes_it(tmp_path: Path) -> None:
     absent = str(tmp_path / "absent.zarr")
     with pytest.raises(InputError, match=rf"physkit prep --dataset pure --raw DIR --out {absent}"):
-        planned({"mine": DataSet(absent, "pure")}, tmp_path, train=["mine"])
-    with pytest.raises(InputError, match=r"'mmpd'.*physkit prep --dataset mmpd"):
-        planned({"mmpd": DataSet(absent)}, tmp_path, train=["mmpd"])
+        planned({"mine": StoreConfig(absent, "pure")}, tmp_path, train=["mine"])
+    with pytest.raises(InputError, match=r"mmpd: .*physkit prep --dataset mmpd"):
+        planned({"mmpd": StoreConfig(absent)}, tmp_path, train=["mmpd"])
 
 
 def test_unions_need_equally_many_folds_and_enough_people(tmp_path: Path) -> None:
     data = {
-        "a": DataSet(letters(tmp_path / "a", dataset="a"), n_folds=3),
-        "b": DataSet(letters(tmp_path / "b", dataset="b"), n_folds=2),
+        "a": StoreConfig(letters(tmp_path / "a", dataset="a"), n_folds=3),
+        "b": StoreConfig(letters(tmp_path / "b", dataset="b"), n_folds=2),
     }
     with pytest.raises(InputError, match="equally many folds, but a has 3, b has 2"):
         planned(data, tmp_path, train=["a+b"])
     with pytest.raises(InputError, match="6 subjects are not enough for 7 folds"):
-        planned({"a": DataSet(data["a"].store, n_folds=7)}, tmp_path, train=["a"])
+        planned({"a": StoreConfig(data["a"].store, n_folds=7)}, tmp_path, train=["a"])
     with pytest.raises(InputError, match="split 'ubfc' is fixed"):
-        DataSet("store", "ubfc", n_folds=3)
+        StoreConfig("store", "ubfc", n_folds=3)

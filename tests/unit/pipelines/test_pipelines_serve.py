@@ -12,6 +12,7 @@ from cards import A_CARD
 from physkit.cli import main
 from physkit.core.errors import InputError
 from physkit.export.target import STATES_FILE
+from physkit.face.config import FaceConfig
 from physkit.pipelines.serve import ServeConfig, Site, make_server, make_site
 from physkit.runtime.engines import tflite_file
 
@@ -34,7 +35,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
         ServeConfig(
             page=str(page),
             artifacts=str(artifacts),
-            detector_weights=str(artifacts / "face.tflite"),
+            face=FaceConfig(weights=str(artifacts / "face.tflite")),
         )
     )
 
@@ -162,7 +163,7 @@ def test_a_taken_port_is_named(site: Site) -> None:
         (["--page", "{tmp}/page", "--artifacts", "{tmp}/none"], "physkit export"),
         (["--page", "{tmp}/page", "--artifacts", "{tmp}/secret.txt"], STATES_FILE),
         (
-            ["--page", "{tmp}/page", "--artifacts", "{tmp}/artifacts", "--detector_weights", "no"],
+            ["--page", "{tmp}/page", "--artifacts", "{tmp}/artifacts", "--face.weights", "no"],
             "blaze_face_short_range.tflite",
         ),
         (["--port", "70000"], "0 to 65535"),
