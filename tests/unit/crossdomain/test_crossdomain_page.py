@@ -10,7 +10,7 @@ from html_page import accessible_page
 from physkit.crossdomain import result as results
 from physkit.crossdomain.cells import Figures
 from physkit.crossdomain.page import matrix_html
-from physkit.crossdomain.plan import Cell, Plan
+from physkit.crossdomain.plan import Cell, MatrixPlan
 from physkit.evaluate.metrics import Estimate, Metrics
 
 SCRIPT = "<script>alert('\"')</script>"
@@ -44,7 +44,7 @@ def result(name: str, mae_bpm: float = 2.344) -> results.CrossdomainResult:
         {"group": f"g{i}{name}", "n_subjects": 2, "mae_bpm": v} for i, v in ((1, 4), (2, None))
     ]
     told = ({"condition": f"light {name}", "groups": groups, "gap_bpm": None},)
-    plan = Plan(rows=rows, columns=columns, cells=cells)
+    plan = MatrixPlan(rows=rows, columns=columns, cells=cells)
     return results.CrossdomainResult(
         plan=plan,
         data=tuple(results.TestedData(c, f"/{name}", name, name, 4, 4, "f" * 16) for c in columns),
