@@ -49,13 +49,14 @@ def matrix_html(result: CrossdomainResult) -> str:
 def _headline(result: CrossdomainResult) -> str:
     n_cells, n_failed = len(result.plan.cells), len(result.failures)
     state = "all finished" if not n_failed else f"{n_failed} failed"
-    window = result.settings["window_s"]
+    score, seed = result.settings["score"], result.settings["seed"]
+    window = score["window_s"]
     length = {None: "the protocol's windows", "inf": "whole recordings"}.get(
         window, f"{window} s windows"
     )
     return (
-        f"{n_cells} cells, {state}. Heart rate by {result.settings['hr']} under "
-        f"{result.settings['protocol']}, {length}; seed {result.settings['seed']}."
+        f"{n_cells} cells, {state}. Heart rate by {score['hr']} under {score['protocol']}, "
+        f"{length}; seed {seed}."
     )
 
 

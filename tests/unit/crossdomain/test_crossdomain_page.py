@@ -1,16 +1,22 @@
 """The page of a matrix, made of figures given here."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from html_page import accessible_page
 
+from physkit.core.config import to_yaml
 from physkit.crossdomain import result as results
 from physkit.crossdomain.cells import Figures
+from physkit.crossdomain.config import CrossdomainConfig
 from physkit.crossdomain.page import matrix_html
-from physkit.crossdomain.plan import Cell, Plan
+from physkit.crossdomain.plan import Cell, MatrixPlan
+from physkit.data.splits import StoreConfig
+from physkit.evaluate.config import ScoreConfig
 from physkit.evaluate.metrics import Estimate, Metrics
 
 SCRIPT = "<script>alert('\"')</script>"
@@ -44,7 +50,7 @@ def result(name: str, mae_bpm: float = 2.344) -> results.CrossdomainResult:
         {"group": f"g{i}{name}", "n_subjects": 2, "mae_bpm": v} for i, v in ((1, 4), (2, None))
     ]
     told = ({"condition": f"light {name}", "groups": groups, "gap_bpm": None},)
-    plan = Plan(rows=rows, columns=columns, cells=cells)
+    plan = MatrixPlan(rows=rows, columns=columns, cells=cells)
     return results.CrossdomainResult(
         plan=plan,
         data=tuple(results.TestedData(c, f"/{name}", name, name, 4, 4, "f" * 16) for c in columns),
@@ -53,7 +59,11 @@ def result(name: str, mae_bpm: float = 2.344) -> results.CrossdomainResult:
         },
         trained=(),
         failures={cells[0]: results.Failure(cells[0].name, f"NaN in {name}")},
-        settings={"models": ["pos"], "window_s": None, "hr": "fft", "protocol": name, "seed": 0},
+        settings={
+            "models": ["pos"],
+            "score": {"protocol": name, "window_s": None, "hr": "fft"},
+            "seed": 0,
+        },
         notes=(f"note of {name}",),
         out=out,
         seconds=1.0,
@@ -74,6 +84,19 @@ def test_a_script_in_any_name_is_text() -> None:
         assert told in page.text
     (failed,) = [cell for cell in page.all("td") if cell.get("class") == "failed"]
     assert failed["title"] == f"NaN in {SCRIPT}"
+
+
+def test_the_settings_of_a_config_are_those_that_the_page_tells(tmp_path: Path) -> None:
+    config = CrossdomainConfig(
+        out=str(tmp_path),
+        stores={"a": StoreConfig(store="a.zarr")},
+        models=["pos"],
+        score=ScoreConfig(window_s="inf", hr="peak"),
+        seed=7,
+    )
+    told = replace(result("a"), settings=yaml.safe_load(to_yaml(config)))
+    page = accessible_page(matrix_html(told))
+    assert "Heart rate by peak under physkit-1, whole recordings; seed 7." in page.text
 
 
 def test_every_figure_is_told_and_links_to_its_report() -> None:
