@@ -282,14 +282,14 @@ def read_options(name: str, words: Sequence[str]) -> tuple[Any, bool]:
     from physkit.core.config import parse_words
 
     command = COMMANDS[name]
-    module = importlib.import_module(command.module)
+    config_class = getattr(importlib.import_module(command.module), command.config)
     return parse_words(
-        getattr(module, command.config),
+        config_class,
         words,
         command=name,
         summary=command.summary,
         positional=command.positional,
-        moved=getattr(module, "MOVED", None),
+        moved=getattr(sys.modules[config_class.__module__], "MOVED", None),
     )
 
 

@@ -7,6 +7,7 @@ file can name are those of a registry (see `CLASSES`), so that reading one never
 
 import dataclasses
 import difflib
+import itertools
 import re
 import typing
 from collections.abc import Iterator, Mapping, Sequence
@@ -47,6 +48,11 @@ def choice_of_class(base: type[T], registry: Registry) -> type[T]:
 
 READING = (ValueError, TypeError, LookupError, OverflowError, OSError)
 """What reading a value that is none can raise."""
+_UNKNOWN = re.compile(
+    r"unrecognized arguments: --([\w.]+)|[Oo]ption '([\w.]+)' is not accepted"
+    r"|does not accept option '([\w.]+)'"
+)
+"""How jsonargparse tells of an unknown option."""
 _PLACE = re.compile(r"\{registry ([a-z -]+)\}")
 """Where the docstring of a field wants the names in a registry."""
 
@@ -64,6 +70,8 @@ def _read_names(value: Any) -> list[str]:
     if isinstance(value, str):
         inner = value.strip().removeprefix("[").removesuffix("]")
         return [name.strip().strip("\"'") for name in inner.split(",") if name.strip()]
+    if not isinstance(value, list | tuple):
+        raise ValueError(f"{value!r} is no list of names; write [a, b]")
     numbers = [item for item in value if not isinstance(item, str)]
     if numbers:
         raise ValueError(f"{numbers[0]!r} is no name; put it in quotes, as '{numbers[0]}'")
@@ -108,7 +116,8 @@ def parse_words(
     except RecursionError as error:
         raise PhyskitError(f"{command}: a value is nested too deeply; simplify it") from error
     except (ArgumentError, *READING) as error:
-        told = _told(error, config_class)
+        files = [file for flag, file in itertools.pairwise(words) if flag == "--config"]
+        told = ": ".join([*files, _told(error, config_class)])
         raise PhyskitError(f"{command}: {told} (physkit {command} --help)") from error
 
 
@@ -136,12 +145,12 @@ def from_options(config_class: type[T], **options: Any) -> T:
 def _built(hint: Any, value: Any) -> Any:
     """A value of the command line's kind, out of what Python code may give for it."""
     if isinstance(value, Mapping):
+        if typing.get_origin(hint) is dict:
+            of_items = typing.get_args(hint)[1]
+            return {key: _built(of_items, item) for key, item in value.items()}
         blocks = _blocks(hint)
         if len(blocks) == 1:
             return from_options(blocks[0], **value)
-        inner = typing.get_args(hint)
-        if typing.get_origin(hint) is dict and _blocks(inner[1]):
-            return {key: _built(inner[1], item) for key, item in value.items()}
     return str(value) if isinstance(value, Path) else value
 
 
@@ -195,9 +204,18 @@ def option_names(config_class: type, before: str = "") -> Iterator[str]:
             yield from option_names(block, f"{name}.")
 
 
+def _all_blocks(config_class: type) -> Iterator[type]:
+    """Every class of a block in a config, at any depth."""
+    hints = typing.get_type_hints(config_class)
+    for field in dataclasses.fields(config_class):
+        for block in _blocks(hints[field.name]):
+            yield block
+            yield from _all_blocks(block)
+
+
 def _blocks(hint: Any) -> list[type]:
     """Dataclasses that a field may hold."""
-    if typing.get_origin(hint) in (typing.Union, UnionType):
+    if typing.get_origin(hint) in (typing.Union, UnionType, dict):
         return [block for part in typing.get_args(hint) for block in _blocks(part)]
     if hint in CLASSES:
         return [CLASSES[hint][name] for name in CLASSES[hint]]
@@ -218,12 +236,13 @@ def make_parser(
 
     register_type(Names, list, _read_names, fail_already_registered=False)
     set_loader(MODE, _load, exceptions=(RefusedError,))
-    classes = [cls for registry in CLASSES.values() for cls in map(registry.__getitem__, registry)]
+    classes = {config_class, *CLASSES, *_all_blocks(config_class)}
     set_parsing_settings(
         docstring_parse_attribute_docstrings=True,
         instantiate_subclass_spec_in_any=False,
         subclasses_enabled=list(CLASSES),
-        import_path_allowlist=[f"{cls.__module__}.{cls.__qualname__}" for cls in classes],
+        import_path_denylist=["*"],
+        import_path_allowlist=sorted(f"{cls.__module__}.{cls.__qualname__}" for cls in classes),
     )
     parser = ArgumentParser(
         prog=f"physkit {command}",
@@ -234,7 +253,7 @@ def make_parser(
     )
     parser.add_argument(
         "--config",
-        action=_config_action(moved or {}),
+        action=_config_action(config_class, moved or {}),
         help="Options as a YAML file; later ones win.",
     )
     parser.add_argument("--json", action="store_true", help="Print one JSON object.")
@@ -247,21 +266,20 @@ def make_parser(
     return parser
 
 
-def _config_action(moved: Mapping[str, str]) -> type:
-    from jsonargparse import ActionConfigFile  # type: ignore[attr-defined]
+def _config_action(config_class: type, moved: Mapping[str, str]) -> type:
+    from jsonargparse import ActionConfigFile, ArgumentError  # type: ignore[attr-defined]
 
     class ConfigFile(ActionConfigFile):
         """`--config FILE`, whose errors begin with the file's name."""
 
-        @staticmethod
-        def apply_config(parser: Any, cfg: Any, dest: str, value: Any) -> None:
-            if not Path(value).is_file():
-                raise InputError(f"{value}: no such file; check --config")
+        def __call__(self, parser: Any, cfg: Any, values: Any, option_string: Any = None) -> None:
+            if not Path(values).is_file():
+                raise InputError(f"{values}: no such file; check --config")
             try:
-                _check_version(_load(Path(value).read_text("utf-8")), moved)
-                ActionConfigFile.apply_config(parser, cfg, dest, value)
-            except (*READING, PhyskitError) as error:
-                raise ValueError(f"{value}: {error}") from error
+                _check_version(_load(Path(values).read_text("utf-8")), moved)
+                super().__call__(parser, cfg, values, option_string)  # type: ignore[no-untyped-call]
+            except (*READING, ArgumentError, PhyskitError) as error:
+                raise PhyskitError(f"{values}: {_told(error, config_class)}") from error
 
     return ConfigFile
 
@@ -349,18 +367,26 @@ def _check_numbers(value: Any, key: str = "") -> None:
 def _told(error: Exception, config_class: type) -> str:
     """jsonargparse's message in one line, with the nearest key where one is unknown."""
     told = " ".join(str(error).split())
-    unknown = re.search(r"unrecognized arguments: --([\w.]+)", told)
-    unknown = unknown or re.search(r"[Oo]ption '([\w.]+)' is not accepted", told)
-    unknown = unknown or re.search(r"Key '([\w.]+)' is not expected", told)
+    where = re.search(r'Parser key "([\w.]+)"', told)
+    before = f"{where[1]}: " if where else ""
+    if denied := re.search(r"Importing '([^']+)' is not allowed", told):
+        classes = [cls.__qualname__ for base in CLASSES for cls in _blocks(base)]
+        return f"{before}'{denied[1]}' cannot be chosen; known are {', '.join(classes) or 'none'}"
+    unknown = _UNKNOWN.search(told)
     if unknown is None:
         return told
-    key = unknown[1]
+    key = next(name for name in unknown.groups() if name)
+    of_class = re.search(r"class_path '([\w.]+)': [Oo]ption", told)
     known = list(option_names(config_class))
+    if of_class:
+        blocks = {f"{cls.__module__}.{cls.__qualname__}": cls for cls in _all_blocks(config_class)}
+        known = list(option_names(blocks[of_class[1]]))
     near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
     if not near:
         last = {name.rpartition(".")[2]: name for name in known}
         near = [last[n] for n in difflib.get_close_matches(key.rpartition(".")[2], last, n=1)]
-    return f"{told}; did you mean '{near[0]}'?" if near else told
+    hint = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(known[:20])}"
+    return f"{before}unknown option '{key}': {hint}"
 
 
 def _check_flags(config: Any, words: Sequence[str], before: str = "--") -> None:

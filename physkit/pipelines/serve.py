@@ -67,8 +67,8 @@ class ServeConfig:
     """What `physkit export --targets litert` wrote, instead of weights: its folder, or one .tflite
     file in it."""
     face: FaceConfig = field(default_factory=FaceConfig)
-    """Face detector for the page: blazeface, by default as `physkit weights pull blazeface` left it.
-    Without it the user keeps the face in a frame."""
+    """Face detector for the page: blazeface, by default as `physkit weights pull blazeface` left
+    it. Without it the user keeps the face in a frame."""
     page: str | None = None
     """Folder of the built page; by default where `make web` builds it."""
 

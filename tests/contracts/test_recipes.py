@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from physkit.crossdomain.people import People
 
 from physkit.cli import COMMANDS
 from physkit.crossdomain.config import CrossdomainConfig
