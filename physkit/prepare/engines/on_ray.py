@@ -11,7 +11,6 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 
 from physkit.core.errors import InputError
-from physkit.prepare.engines.base import Crew
 from physkit.prepare.work import Outcome, PrepareTask, Progress, work
 
 RETRIES = 3
@@ -22,14 +21,17 @@ HOST_AND_PORT = re.compile(r"(?:ray://)?([^/:]+):(\d+)")
 KNOCK_TIMEOUT_S = 5.0
 
 
-def run_on_ray(tasks: Sequence[PrepareTask], crew: Crew) -> Iterator[Progress | Outcome]:
+def run_on_ray(
+    tasks: Sequence[PrepareTask], *, workers: int, ray_address: str | None = None
+) -> Iterator[Progress | Outcome]:
     """Does all tasks as remote tasks of one core each; what a lost worker was doing is done again.
 
+    ray_address: cluster to join; None starts one on this computer with so many workers.
     Raises InputError where the cluster cannot be reached.
     """
     if not tasks:
         return
-    with _cluster(crew):
+    with _cluster(workers, ray_address):
         remote = ray.remote(num_cpus=1, max_retries=RETRIES)(_outcome)
         pending = {remote.remote(task): task for task in tasks}
         while pending:
@@ -50,22 +52,22 @@ def _outcome(task: PrepareTask) -> Outcome:
 
 
 @contextmanager
-def _cluster(crew: Crew) -> Iterator[None]:
+def _cluster(workers: int, address: str | None) -> Iterator[None]:
     """Joins or starts a cluster, and leaves it; one that the caller has joined is used and kept."""
     if ray.is_initialized():
         yield
         return
-    if crew.ray_address is None:
+    if address is None:
         ray.init(
             "local",
-            num_cpus=crew.workers,
+            num_cpus=workers,
             object_store_memory=OBJECT_STORE_BYTES,
             include_dashboard=False,
             log_to_driver=False,
             logging_level=logging.ERROR,
         )
     else:
-        _join(crew.ray_address)
+        _join(address)
     try:
         with redirect_stdout(sys.stderr):  # Ray tells of lost workers where results are printed
             yield
