@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from physkit.data.findings import Finding
 
 MOST_WORKERS = 8
-"""More recordings at once are rather held up by the disk."""
+"""With more, the disk is the limit."""
 NOT_SEEN_QUICKLY = {
     "raw": (
         "frames (damage within a video, their times, faces)",
@@ -71,7 +71,7 @@ def run(config: AuditConfig, *, progress: bool = False) -> "AuditResult":
     """Do what `physkit audit` does. progress: show a bar on a terminal's standard error."""
     from physkit.runtime.torch_cpu import torch_threads
 
-    # each recording is worked on by one thread; to be quick, torch is not even imported
+    # one thread for each recording; a quick audit does not even import torch
     with nullcontext() if config.quick else torch_threads(1):
         if _is_store(config.path):
             return _audit_store(config, progress=progress)

@@ -32,7 +32,7 @@ def audit_one(task: AuditTask) -> Audited:
     """Audits one recording, whatever is in it."""
     try:
         return audit_raw(task) if isinstance(task, RawTask) else audit_stored(task)
-    except Exception as error:  # noqa: BLE001 (told as a finding: the others must go on)
+    except Exception as error:  # noqa: BLE001 (becomes a finding: the others must go on)
         message = f"unexpected {type(error).__name__}: {error}"
         return broken(task.name, task.subject, Finding("crashed", "error", message))
 

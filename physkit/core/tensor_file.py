@@ -21,7 +21,7 @@ def write_arrays(
     """All arrays, bit by bit, or no file. Raises InputError where it cannot be written."""
     from safetensors.numpy import save
 
-    # safetensors takes the memory as it lies, whatever the strides
+    # safetensors copies the memory and ignores strides
     contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     with whole_file(path) as unfinished:
         unfinished.write_bytes(save(contiguous, dict(metadata or {})))

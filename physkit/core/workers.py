@@ -63,7 +63,7 @@ class WorkerProcess:
 
     def send(self, work: Callable[[T], Iterable[Any]], task: T) -> None:
         """Starts a task. work: a function of a module; both must be picklable."""
-        with suppress(BrokenPipeError, ConnectionResetError):  # `receive` tells that it is dead
+        with suppress(BrokenPipeError, ConnectionResetError):  # `receive` reports the death
             self.connection.send((work, task))
 
     def receive(self) -> tuple[int, Any]:

@@ -1,4 +1,4 @@
-"""Raw data sets to stores: what is to be done, by whom, and what came of it."""
+"""Raw data sets to stores: the plan, the workers, the result."""
 
 from physkit.core.callable_room import make_callable
 

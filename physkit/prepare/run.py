@@ -167,7 +167,7 @@ def _chosen(config: PrepareConfig, recordings: "Sequence[Recording]") -> "list[R
 
 
 def choose_workers(config: PrepareConfig, n_tasks: int) -> tuple[int, tuple[str, ...]]:
-    """How many recordings to work on at once, and what to tell the user of that choice."""
+    """How many recordings to work on at once, and notes for the user about that choice."""
     from physkit.core import machine
     from physkit.core.workers import n_cores
 

@@ -1,4 +1,4 @@
-"""What runs the work of a preparation, by name."""
+"""Engines that run the tasks of a preparation, by name."""
 
 from physkit.core.registry import Registry
 

@@ -22,7 +22,7 @@ def run_local(tasks: Sequence[PrepareTask], *, workers: int) -> Iterator[Progres
 def run_serial(
     tasks: Sequence[PrepareTask],
     *,
-    workers: int,  # noqa: ARG001 - every engine is told
+    workers: int,  # noqa: ARG001 - all engines take it
 ) -> Iterator[Progress | Outcome]:
     """Does all tasks one after another in this process, for a debugger; a crash ends them all."""
     for task in tasks:

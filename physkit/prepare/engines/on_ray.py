@@ -18,13 +18,13 @@ RETRIES = 3
 OBJECT_STORE_BYTES = 100_000_000
 """Room for what travels between processes: tasks and outcomes, which are small."""
 HOST_AND_PORT = re.compile(r"(?:ray://)?([^/:]+):(\d+)")
-KNOCK_TIMEOUT_S = 5.0
+CONNECT_TIMEOUT_S = 5.0
 
 
 def run_on_ray(
     tasks: Sequence[PrepareTask], *, workers: int, ray_address: str | None = None
 ) -> Iterator[Progress | Outcome]:
-    """Does all tasks as remote tasks of one core each; what a lost worker was doing is done again.
+    """Does all tasks as remote tasks of one core each; the task of a lost worker is repeated.
 
     ray_address: cluster to join; None starts one on this computer with so many workers.
     Raises InputError where the cluster cannot be reached.
@@ -40,7 +40,7 @@ def run_on_ray(
             try:
                 yield ray.get(reference)
             except RayError as error:
-                yield Outcome(task.recording.name, failure=_told(error))
+                yield Outcome(task.recording.name, failure=_error_line(error))
 
 
 def _outcome(task: PrepareTask) -> Outcome:
@@ -69,7 +69,7 @@ def _cluster(workers: int, address: str | None) -> Iterator[None]:
     else:
         _join(address)
     try:
-        with redirect_stdout(sys.stderr):  # Ray tells of lost workers where results are printed
+        with redirect_stdout(sys.stderr):  # Ray prints lost workers to standard output
             yield
     finally:
         ray.shutdown()
@@ -79,8 +79,8 @@ def _join(address: str) -> None:
     """Raises InputError where no cluster answers."""
     try:
         if place := HOST_AND_PORT.fullmatch(address):
-            # Ray itself would go on trying for a quarter of an hour
-            socket.create_connection((place[1], int(place[2])), KNOCK_TIMEOUT_S).close()
+            # Ray itself would try for a quarter of an hour
+            socket.create_connection((place[1], int(place[2])), CONNECT_TIMEOUT_S).close()
         ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
     except (OSError, ValueError, RuntimeError) as error:
         raise InputError(
@@ -89,7 +89,7 @@ def _join(address: str) -> None:
         ) from error
 
 
-def _told(error: RayError) -> str:
+def _error_line(error: RayError) -> str:
     cause = error.cause if isinstance(error, RayTaskError) else error
     line = " ".join(str(cause).split())
     return f"Ray: {type(error).__name__}: {line}"
