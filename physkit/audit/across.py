@@ -1,4 +1,4 @@
-"""What is seen only by holding recordings beside each other."""
+"""Checks that compare recordings with each other."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -54,8 +54,8 @@ def check_rates(audited: Sequence[Audited]) -> list[Finding]:
 def settle_lags(audited: Sequence[Audited]) -> list[Audited]:
     """Every recording with one of its possible lags: the likeliest, beside the others'.
 
-    A label that is late is mostly late by as much throughout a data set. Which lag that is, a beat
-    away from another, is seen over many recordings though in none alone: hearts differ in rate.
+    A late label is mostly late by the same time in a whole data set. One recording cannot tell a
+    lag from one that is a beat longer; many can, since heart rates differ.
     """
     known = [a.lags for a in audited if a.lags and a.lags[0].lag_s is not None]
     usual_s = _usual_lag_s(known) if len(known) >= ENOUGH_TO_COMPARE else None
@@ -85,7 +85,7 @@ def _usual_lag_s(known: Sequence[Sequence[LagEstimate]]) -> float:
 def _unlikeliness(
     lags: Sequence[LagEstimate], usual_s: Float[np.ndarray, "u"]
 ) -> Float[np.ndarray, "u"]:
-    """Of one recording to have the best of these lags where others have the usual one."""
+    """How unlikely it is that a recording has one of these lags where others have the usual one."""
     lags_s = np.array([lag.lag_s or 0.0 for lag in lags])[:, None]
     doubts = np.array([lag.doubt if lag.lag_s is not None else 0.0 for lag in lags])[:, None]
     like_the_others = ((lags_s - usual_s) / SAME_LAG_S) ** 2
@@ -96,7 +96,7 @@ def _unlikeliness(
 
 @dataclass(frozen=True)
 class DuplicatePair:
-    """Two recordings that are made of the same."""
+    """Two recordings with equal contents."""
 
     first: str
     """Name of one."""
@@ -137,7 +137,7 @@ def find_same_files(recordings: Sequence[Recording]) -> list[DuplicatePair]:
     entries = [_entry(recording, file) for recording in recordings for file in recording.files]
     readable = [entry for entry in entries if entry and entry.n_bytes >= MIN_FILE_BYTES]
     shared: dict[tuple[str, str], list[str]] = defaultdict(list)
-    # what differs in size is read by nobody, what differs in a sample not to its end
+    # files of unique sizes are not read; those that differ in a sample are not read to the end
     for same_size in _groups(readable, lambda entry: entry.sizes):
         for alike in _groups(same_size, lambda entry: entry.digest(whole=False)):
             for equal in _groups(alike, lambda entry: entry.digest(whole=True)):
@@ -183,7 +183,7 @@ class _Entry:
                 for block in _blocks(path, whole=whole):
                     hasher.update(block)
         except OSError:
-            return f"{self.recording}/{self.file}"  # unreadable: told elsewhere, and like no other
+            return f"{self.recording}/{self.file}"  # unreadable: reported elsewhere
         return hasher.hexdigest()
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,13 +14,13 @@ from physkit.data.readers import READERS
 from physkit.face.config import FaceConfig
 
 if TYPE_CHECKING:
-    from physkit.audit.crew import Task
     from physkit.audit.evidence import Audited
     from physkit.audit.result import AuditResult
+    from physkit.audit.tasks import AuditTask
     from physkit.data.findings import Finding
 
 MOST_WORKERS = 8
-"""More recordings at once are rather held up by the disk."""
+"""With more, the disk is the limit."""
 NOT_SEEN_QUICKLY = {
     "raw": (
         "frames (damage within a video, their times, faces)",
@@ -70,7 +71,7 @@ def run(config: AuditConfig, *, progress: bool = False) -> "AuditResult":
     """Do what `physkit audit` does. progress: show a bar on a terminal's standard error."""
     from physkit.runtime.torch_cpu import torch_threads
 
-    # each recording is worked on by one thread; to be quick, torch is not even imported
+    # one thread for each recording; a quick audit does not even import torch
     with nullcontext() if config.quick else torch_threads(1):
         if _is_store(config.path):
             return _audit_store(config, progress=progress)
@@ -126,19 +127,19 @@ def _chosen_detector(config: AuditConfig) -> tuple[str, str | None]:
     return detector, config.face.weights
 
 
-def _work(config: AuditConfig, tasks: "Sequence[Task]", *, progress: bool) -> "list[Audited]":
+def _work(config: AuditConfig, tasks: "Sequence[AuditTask]", *, progress: bool) -> "list[Audited]":
     """All recordings, with a bar."""
     from tqdm import tqdm
 
     from physkit.audit.across import settle_lags
-    from physkit.audit.crew import work
+    from physkit.audit.tasks import audit_all
     from physkit.core.workers import n_cores
 
     workers = config.workers or min(n_cores(), MOST_WORKERS)
-    answers = work(tasks, workers=workers)
+    answers = audit_all(tasks, workers=workers)
     hidden = None if progress else True
     bar = tqdm(answers, total=len(tasks), unit="recording", disable=hidden, leave=False)
-    return settle_lags(list(bar))
+    return settle_lags([audited for _, audited in sorted(bar, key=itemgetter(0))])
 
 
 def _result(

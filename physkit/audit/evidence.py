@@ -61,7 +61,7 @@ class Audited:
     label_digest: str | None = None
     """Checksum of the label's samples."""
     contents_digest: str | None = None
-    """Checksum of the raw files it was made of, where a store tells it."""
+    """Checksum of the raw files it was made of, where a store states it."""
     settings: Mapping[str, Any] | None = None
     """How it was prepared, in a store."""
 
@@ -106,7 +106,7 @@ def judge(
 
 
 def broken(name: str, subject: str | None, finding: Finding) -> Audited:
-    """A recording of which nothing can be told but what broke."""
+    """A recording that could not be audited, with the finding that says why."""
     found = replace(finding, recording=name)
     return Audited(RecordingSummary(name, subject), (found,))
 

@@ -29,19 +29,19 @@ def find_tree(root: Path, dataset: str | None) -> tuple[str, RawTree]:
         return dataset, reader.find(root)
     if not root.is_dir():
         raise InputError(f"{root}: no such folder; give a raw data set's folder, or a store")
-    read_conditions(root)  # what is wrong with these is told here, not taken for another data set
+    read_conditions(root)  # raises for damaged ones here, before another data set is tried
     found: dict[str, RawTree] = {}
     for name in READERS:
         try:
             found[name] = READERS[name]().find(root)
         except InputError:
-            continue  # another data set's; what is wrong with this one's is told by its own reader
+            continue  # of another data set; the own reader reports damage of this one
     if not found:
         raise InputError(
             f"{root}: no recordings of any data set and no store; give the folder that holds the "
             "recordings, and --dataset NAME to learn what is expected there"
         )
-    # folders of one data set can be called as another's; what lies in them tells them apart
+    # two data sets may name folders alike; their files differ
     whole = {n: tree for n, tree in found.items() if any(r.is_complete for r in tree.recordings)}
     found = whole or found
     if len(found) > 1:

@@ -78,8 +78,8 @@ def _check_counts(recording: StoredRecording, pulse: Pulse) -> list[Finding]:
     label = {"pulse": len(pulse.samples), "pulse_timestamps_s": len(pulse.timestamps_s)}
     for group in (lengths, label):
         if len(set(group.values())) > 1:
-            told = ", ".join(f"{name} {n}" for name, n in group.items())
-            return [Finding("count-mismatch", "error", f"arrays of unequal lengths: {told}")]
+            listed = ", ".join(f"{name} {n}" for name, n in group.items())
+            return [Finding("count-mismatch", "error", f"arrays of unequal lengths: {listed}")]
     if recording.n_frames == 0:
         return [Finding("count-mismatch", "error", "0 frames")]
     return []

@@ -1,12 +1,12 @@
 """One measurement, taken in a process that holds nothing else."""
 
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from time import perf_counter, process_time
 
 from physkit.core.errors import PhyskitError
+from physkit.core.workers import WorkerDeath, WorkerProcess
 
 SECONDS_A_FRAME = 1 / 30
 
@@ -54,29 +54,25 @@ def laps_in_turns(
     laps: dict[str, list[Lap]] = {name: [] for name in rows}
     errors: dict[str, str] = {}
     with ExitStack() as stack:
-        homes = {name: stack.enter_context(_process()) for name in rows}
+        homes = {}
+        for name in rows:
+            homes[name] = WorkerProcess()
+            stack.callback(homes[name].stop)
         for turn in range(repeats + 1):
             for name, work in rows.items():
                 if name in errors:
                     continue
                 try:
-                    lap = homes[name].submit(work).result()
+                    (lap,) = homes[name].run(_measured, work)
                 except PhyskitError as error:
                     errors[name] = str(error)
                     continue
-                if turn > 0:
+                if isinstance(lap, WorkerDeath):
+                    errors[name] = lap.cause
+                elif turn > 0:
                     laps[name].append(lap)
     return laps, errors
 
 
-@contextmanager
-def _process() -> Iterator[ProcessPoolExecutor]:
-    """One process that begins with nothing of this one's memory."""
-    import multiprocessing
-
-    from physkit.core.workers import end_with_parent
-
-    with ProcessPoolExecutor(
-        1, mp_context=multiprocessing.get_context("spawn"), initializer=end_with_parent
-    ) as home:
-        yield home
+def _measured(work: Callable[[], Lap]) -> list[Lap]:
+    return [work()]

@@ -1,4 +1,4 @@
-"""What a deployed file says of itself, whatever runtime it is for."""
+"""The card in a deployed file: what it needs and gives, for every runtime."""
 
 import dataclasses
 import json

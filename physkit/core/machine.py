@@ -35,7 +35,7 @@ def peak_rss_mb() -> float:
 def available_mb(cgroups: Path = CGROUPS, own_groups: Path = OWN_GROUPS) -> float:
     """Memory that can be had, in units of 1024 * 1024 bytes, under a container's limits too.
 
-    cgroups, own_groups: where Linux tells of control groups, and of those of this process.
+    cgroups, own_groups: where Linux lists control groups, and those of this process.
     """
     free = float(psutil.virtual_memory().available)
     return min([free, *_cgroup_rooms(cgroups, own_groups)]) / MB

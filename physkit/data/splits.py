@@ -146,7 +146,7 @@ class Split:
         return tuple(subject for subject in self.subjects if subject not in present)
 
     def unlisted(self, present: Collection[str]) -> tuple[str, ...]:
-        """Subjects of a store whom the split does not know, and nobody would train or test on."""
+        """Subjects of a store that the split does not list; they would be left out."""
         return tuple(sorted(set(present) - set(self.subjects), key=natural_order))
 
 

@@ -237,7 +237,7 @@ def open_store(path: str | Path | UPath) -> Store:
 def store_path(path: str | Path | UPath) -> UPath | Path:
     """A path that may lie on object storage: a plain Path where it is local.
 
-    Raises InputError for an address of an unknown kind, or one that nobody answers for.
+    Raises InputError for an address of an unknown kind, or one that does not answer.
     """
     try:
         where = UPath(path)
@@ -245,7 +245,7 @@ def store_path(path: str | Path | UPath) -> UPath | Path:
             return Path(where.path)
         where.fs.info(where.path)
     except OSError:
-        return where  # nothing there, or no right to it: for whoever uses it to tell
+        return where  # missing or forbidden: whoever uses it raises the error
     except Exception as error:  # each kind of storage has errors of its own
         raise InputError(
             f"{path}: cannot be reached ({error}); check the address, what it needs to be "

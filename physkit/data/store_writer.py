@@ -48,13 +48,13 @@ LABEL_CHUNK = 1 << 16
 """Values in a chunk of a per-frame or label array: one chunk but for hours of video."""
 NO_BOX = (math.nan, math.nan, math.nan, math.nan)
 UNFINISHED_SUFFIX = ".partial"
-"""Of what Zarr leaves behind when it is killed."""
+"""Suffix of files that Zarr leaves behind when it is killed."""
 MARK = "unfinished"
-"""A file in the folder of a recording that is being made ready."""
+"""File that marks the folder of an unfinished recording."""
 SYNCED_AT_ONCE = 16
-"""Files whose way to the disk is waited for together: its journal then takes them as one."""
+"""Files that are synced to the disk at the same time: the journal then writes them as one."""
 LOCK_TIMEOUT_S = 2.0
-"""How long the right to write is waited for: the dead hold it for a moment yet."""
+"""Lock timeout: the system may free the lock of a killed process a moment late."""
 
 
 def create_store(path: UPath | Path, *, dataset: str) -> Store:
@@ -65,7 +65,7 @@ def create_store(path: UPath | Path, *, dataset: str) -> Store:
     """
     try:
         if not (path / GROUP_FILE).exists():
-            for left in _halves(path):
+            for left in _leftovers(path):
                 left.unlink()
             attributes = {"format": FORMAT, "version": VERSION, "dataset": dataset}
             zarr.create_group(zarr_store(path, read_only=False), attributes=attributes)
@@ -79,8 +79,8 @@ def create_store(path: UPath | Path, *, dataset: str) -> Store:
     return store
 
 
-def _halves(path: UPath | Path) -> list[UPath | Path]:
-    """What a killed making of a store left at `path`.
+def _leftovers(path: UPath | Path) -> list[UPath | Path]:
+    """Files that a killed `create_store` left at `path`.
 
     Raises InputError unless a store can be made there without touching anything else.
     """
@@ -189,10 +189,10 @@ class RecordingWriter:
 
 @contextmanager
 def writing(path: UPath | Path) -> Iterator[None]:
-    """The sole right to write to a local store; what killed preparations left of it is removed.
+    """Locks a local store for writing, and removes what killed preparations left of it.
 
-    Of a store elsewhere nobody keeps watch. Raises InputError where another process has the right,
-    the folder of the store cannot be written to, or something else is in its place.
+    A remote store is not locked. Raises InputError where another process holds the lock, the folder
+    of the store cannot be written to, or something else is in its place.
     """
     if isinstance(path, UPath):
         yield
@@ -201,9 +201,9 @@ def writing(path: UPath | Path) -> Iterator[None]:
     lock = FileLock(place, timeout=LOCK_TIMEOUT_S)
     try:
         if not (path / GROUP_FILE).exists():
-            _halves(path)  # first: no lock is left among files that are none of ours
+            _leftovers(path)  # first, so that no lock file is left among files of others
         path.parent.mkdir(parents=True, exist_ok=True)
-        place.touch()  # FileLock would take what forbids this for a lock that is held
+        place.touch()  # FileLock would report a missing permission as a held lock
         lock.acquire()
     except Timeout as error:
         raise InputError(
@@ -239,7 +239,7 @@ def new_recording(path: UPath | Path, name: str) -> Iterator[Path]:
             _publish_remote(new, path / name)
             return
         _sync(new)
-        if not mark.exists():  # an orphan's folder was cleared away, and may have come back in part
+        if not mark.exists():  # a later run removed the folder; parts may have come back
             raise FileNotFoundError(f"{folder}: cleared away by a later preparation")
         _publish_local(new, path / name, old=folder / "old")
     finally:
@@ -247,7 +247,7 @@ def new_recording(path: UPath | Path, name: str) -> Iterator[Path]:
 
 
 def _staging_folder(path: Path) -> Path:
-    """Where recordings of a local store are made ready: beside it, so that renaming is enough."""
+    """Folder for unfinished recordings of a local store: beside it, so that they can be renamed."""
     return path.with_name(f".{path.name}.unfinished")
 
 
@@ -261,8 +261,8 @@ def unfinished(path: UPath | Path) -> list[str]:
 def _clear_staging(path: Path) -> None:
     """Removes what killed preparations left beside a store.
 
-    Renamed first, at one stroke: a worker that outlives its parent finds its mark gone and cannot
-    publish what it has.
+    The folder is renamed first, in one step: a worker that outlives its parent then misses its
+    mark and cannot publish its recording.
     """
     staging = _staging_folder(path)
     cleared = staging.with_name(f"{staging.name}.cleared")
@@ -273,7 +273,7 @@ def _clear_staging(path: Path) -> None:
 
 
 def _sync(folder: Path) -> None:
-    """Has all files of a folder on the disk, so that not even a power cut leaves a part of them."""
+    """Syncs all files of a folder to the disk, so that a power cut leaves none of them in part."""
     places = [folder, *folder.rglob("*")]
     with ThreadPoolExecutor(SYNCED_AT_ONCE) as threads:
         list(threads.map(_sync_one, places))

@@ -1,4 +1,4 @@
-"""A dead band for the face box: it keeps still while detections only tremble."""
+"""A dead band for the face box: small movements of the detections do not move it."""
 
 from dataclasses import dataclass
 

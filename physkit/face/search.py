@@ -22,8 +22,9 @@ REMEMBER_S = 2.0
 class FaceSearch:
     """Looks for the same face again and again.
 
-    A known face is looked for in a window around it, which is quick and shows it at the size the
-    detector knows best. A new one must convince twice: in the whole picture and in such a window.
+    A known face is searched in a window around it, which is quick and shows it at the size that
+    the detector sees best. A new one must be found twice: in the whole
+    picture and in such a window.
     """
 
     def __init__(self, detector: FaceDetector) -> None:
@@ -45,7 +46,7 @@ class FaceSearch:
     def _find_near(
         self, picture: Picture, near: Box, confidence: float, *, is_known: bool = False
     ) -> Detection | None:
-        """The face nearest to a box. is_known: it was there a moment ago."""
+        """The face nearest to a box. is_known: it was there in the frame searched before."""
         side = WINDOW_SIZE * near.width
         window = box_at(near.centre_x, near.centre_y, side, side).clipped(
             picture.height, picture.width
@@ -70,7 +71,7 @@ class FaceSearch:
         return min(faces, key=lambda face: shift(near, face.box), default=None)
 
     def _find_anywhere(self, frame: Frame) -> Detection | None:
-        """The face that was lost a moment ago, or else the largest that convinces."""
+        """The face that was lost shortly before, or else the largest certain one."""
         faces = self._detector.detect([frame.rgb])[0]
         for face in sorted(faces, key=lambda f: self._rank(f, frame.timestamp_s), reverse=True):
             confirmed = self._find_near(frame.picture, face.box, ACQUIRE_CONFIDENCE)

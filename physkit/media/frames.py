@@ -45,7 +45,7 @@ class FrameSource(ABC):
     start at 0. Iterating raises InputError where the source turns out to be damaged.
 
     name: what errors call the source.
-    fps: nominal frame rate in Hz, for a progress bar alone; NaN where the source does not tell.
+    fps: nominal frame rate in Hz, for a progress bar alone; NaN where unknown.
     n_frames: estimate of how many frames will come, for a progress bar; None where unknown.
     decode_threads: threads that may decode, to be set before the first frame; 0 lets the source
       choose as if nothing else were to be done.

@@ -1,4 +1,4 @@
-"""The frames of whatever a user names: a video file, a folder of images, a camera."""
+"""Opens frames by name: a video file, a folder of images or a camera."""
 
 from pathlib import Path
 

@@ -1,1 +1,5 @@
-"""Raw data sets to stores: what is to be done, by whom, and what came of it."""
+"""Raw data sets to stores: the plan, the workers, the result."""
+
+from physkit.core.callable_room import make_callable
+
+make_callable(__name__, "physkit.prepare.run:prepare")

@@ -1,4 +1,4 @@
-"""What a run has to do: every recording that the store lacks, or holds otherwise."""
+"""Which recordings a run has to prepare: those that are missing in the store, or outdated."""
 
 import dataclasses
 import json
@@ -20,7 +20,7 @@ from physkit.prepare.work import PrepareTask, identity
 
 @dataclass(frozen=True)
 class PreparePlan:
-    """What is to be done and what is not."""
+    """Which recordings to prepare, and which are up to date."""
 
     tasks: tuple[PrepareTask, ...]
     """In the order of the recordings."""
@@ -73,7 +73,7 @@ def make_plan(
 
 
 def _listing(recording: Recording) -> Listing | None:
-    """None where it cannot be had: whoever prepares it meets the same error, and tells it."""
+    """The files; None where they cannot be listed: the worker reports the same error."""
     try:
         return list_files(recording)
     except (OSError, PhyskitError):

@@ -1,4 +1,4 @@
-"""How far a preparation is, on a terminal's standard error."""
+"""The progress bar of a preparation, on standard error."""
 
 from collections.abc import Iterable, Iterator, Sequence
 

@@ -1,4 +1,4 @@
-"""What came of a preparation, and how it is told."""
+"""The result of a preparation, and its summary for the terminal."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class PrepareResult:
-    """What came of a preparation."""
+    """The result of a preparation."""
 
     dataset: str
     """Data set in `READERS`."""

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from upath import UPath
 
     from physkit.data.recording import Recording
-    from physkit.prepare.engines.base import Crew
     from physkit.prepare.plan import PreparePlan
     from physkit.prepare.result import PrepareResult
     from physkit.prepare.work import Outcome
@@ -116,17 +115,24 @@ def _prepare(
         plan = make_plan(
             chosen, store, crop=crop, settings=settings, origin=origin, verify=config.verify
         )
-        crew, notes = crew_of(config, len(plan.tasks))
-        threads = 0 if crew.workers == 1 else max(1, n_cores() // crew.workers)
+        workers, notes = choose_workers(config, len(plan.tasks))
+        threads = 0 if workers == 1 else max(1, n_cores() // workers)
         tasks = [dataclasses.replace(task, decode_threads=threads) for task in plan.tasks]
         start_s = time.monotonic()
-        with contextlib.closing(run_tasks(tasks, crew)) as events:
+        cluster = {} if config.ray_address is None else {"ray_address": config.ray_address}
+        with contextlib.closing(run_tasks(tasks, workers=workers, **cluster)) as events:
             outcomes = list(shown(events, tasks, enabled=progress))
         duration_s = time.monotonic() - start_s
     in_raw = {recording.name for recording in recordings}
     not_in_raw = tuple(name for name in store.names if name not in in_raw)
     return _result(
-        config, plan, outcomes, not_in_raw=not_in_raw, notes=notes, crew=crew, duration_s=duration_s
+        config,
+        plan,
+        outcomes,
+        not_in_raw=not_in_raw,
+        notes=notes,
+        workers=workers,
+        duration_s=duration_s,
     )
 
 
@@ -160,24 +166,23 @@ def _chosen(config: PrepareConfig, recordings: "Sequence[Recording]") -> "list[R
     return [recording for recording in recordings if recording.name in chosen]
 
 
-def crew_of(config: PrepareConfig, n_tasks: int) -> "tuple[Crew, tuple[str, ...]]":
-    """Who does the work, and what to tell the user of that choice."""
+def choose_workers(config: PrepareConfig, n_tasks: int) -> tuple[int, tuple[str, ...]]:
+    """How many recordings to work on at once, and notes for the user about that choice."""
     from physkit.core import machine
     from physkit.core.workers import n_cores
-    from physkit.prepare.engines.base import Crew
 
     wanted = config.workers or n_cores()
     if config.engine == "serial":
         wanted = 1
     if config.ray_address is not None:  # the cluster knows its own memory
-        return Crew(wanted, config.ray_address), ()
+        return wanted, ()
     room_mb = machine.available_mb()
     fitting = max(1, int(room_mb // machine.WORKER_MB))
     notes: tuple[str, ...] = ()
     if min(wanted, n_tasks) > fitting:
         needs = f"each may need {machine.WORKER_MB} MB and {room_mb:.0f} MB are free"
         notes = (f"{fitting} workers instead of {wanted}: {needs}",)
-    return Crew(max(1, min(wanted, fitting, n_tasks))), notes
+    return max(1, min(wanted, fitting, n_tasks)), notes
 
 
 def _result(
@@ -187,7 +192,7 @@ def _result(
     *,
     not_in_raw: tuple[str, ...],
     notes: tuple[str, ...],
-    crew: "Crew",
+    workers: int,
     duration_s: float,
 ) -> "PrepareResult":
     from physkit.prepare.result import Failure, PrepareResult
@@ -206,7 +211,7 @@ def _result(
         warnings={outcome.name: outcome.warnings for outcome in done if outcome.warnings},
         notes=notes,
         engine=config.engine,
-        workers=crew.workers,
+        workers=workers,
         n_frames=sum(outcome.n_frames for outcome in done),
         duration_s=duration_s,
         peak_rss_mb=max((o.peak_rss_mb for o in outcomes), default=None),

@@ -40,7 +40,7 @@ class Listing:
 
 
 def list_files(recording: Recording) -> Listing:
-    """What a recording is made of now; files that lack are left out."""
+    """What a recording is made of now; missing files are left out."""
     sizes: dict[str, int] = {}
     modified_s = 0.0
     for entry in recording.files:
@@ -56,7 +56,7 @@ def read_source(
 ) -> dict[str, Any]:
     """The attribute `source`: names, sizes and a checksum of the contents, all files read.
 
-    abandoned: is set when nobody waits for it any more; what is given then means nothing.
+    abandoned: set to stop early; the result is then meaningless.
     Raises InputError where the files are no longer those of `listing`.
     """
     hasher = xxhash.xxh3_128()
@@ -80,7 +80,7 @@ def check_unchanged(recording: Recording, listing: Listing) -> None:
 
 
 def stored_listing(listing: Listing) -> dict[str, Any]:
-    """What of the attribute `source` can be told without reading the files."""
+    """The part of the attribute `source` that needs no reading of the files."""
     return {
         "files": list(listing.entries),
         "n_files": len(listing.sizes),

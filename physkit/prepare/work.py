@@ -1,4 +1,4 @@
-"""The work on one recording, whoever does it: from raw files to a recording of the store."""
+"""The work on one recording, the same for every engine: raw files to a recording of the store."""
 
 import errno
 import threading
@@ -29,7 +29,7 @@ from physkit.prepare.source import Listing, check_unchanged, list_files, read_so
 
 REPORT_EVERY_S = 0.5
 LOW_COVERAGE = 0.9
-"""Share of frames with a face below which the user is told."""
+"""Share of frames with a face below which the user is warned."""
 DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
@@ -50,7 +50,7 @@ class PrepareTask:
     origin: UPath | None = None
     """Where its files are to be fetched from; None where they lie under its root."""
     decode_threads: int = 0
-    """Threads that may decode; 0 where nothing else goes on."""
+    """Decoder threads; 0 lets the decoder choose, for a single worker."""
     known_contents: str | None = None
     """Checksum of what is in the store already; if the files have it, nothing is to be done."""
 
@@ -69,7 +69,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of one task."""
+    """The result of one task."""
 
     name: str
     """The recording."""
@@ -78,7 +78,7 @@ class Outcome:
     is_unchanged: bool = False
     """Whether what was stored before is as it should be."""
     failure: str | None = None
-    """Why nothing was stored, in one line; None where all went well."""
+    """Why nothing was stored, in one line; None after success."""
     warnings: tuple[str, ...] = ()
     """What to know of it."""
     peak_rss_mb: float = 0.0
@@ -86,7 +86,7 @@ class Outcome:
 
 
 def work(task: PrepareTask) -> Iterator[Progress | Outcome]:
-    """Does a task: now and then how far it is, at the end the outcome, whatever happens."""
+    """Does a task. Yields its progress about twice a second, and always an outcome at the end."""
     root = task.recording.root
     try:
         with _one_opencv_thread(), fetched(task.recording, task.origin) as recording:
@@ -144,7 +144,7 @@ def _prepare(task: PrepareTask, recording: Recording) -> Iterator[Progress | Out
 
 @contextmanager
 def _read_beside(recording: Recording, listing: Listing) -> Iterator[Future[dict[str, Any]]]:
-    """`read_source` in a thread of its own, while the block lasts: it takes long."""
+    """`read_source` in a thread beside the block, since it takes long."""
     abandoned = threading.Event()
     with ThreadPoolExecutor(1) as thread:
         try:
@@ -205,8 +205,8 @@ def _coverage_warnings(video: str, writer: RecordingWriter, crop: CropSettings) 
 
 @contextmanager
 def _one_opencv_thread() -> Iterator[None]:
-    """OpenCV on one thread inside: the cores belong to the workers, and the order of what Haar
-    finds must not hang on the threads' luck."""
+    """OpenCV on one thread inside: the cores belong to the workers, and the order of the faces
+    that Haar finds must not depend on timing."""
     before = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -229,11 +230,7 @@ def _write_all(
 
     When it ends, also by Ctrl-C, the processes are ended at once.
     """
-    from concurrent.futures import Future, as_completed
-
-    from pebble import ProcessExpired
-
-    from physkit.core.workers import n_cores, worker_pool
+    from physkit.core.workers import WorkerDeath, n_cores, run_in_pool
     from physkit.data.formats.writing import clear_unfinished
 
     workers = min(config.workers or n_cores(), len(plans))
@@ -242,20 +239,20 @@ def _write_all(
             yield plan, write_recording(root, config.layout, plan)
         return
     try:
-        with worker_pool(workers) as pool:
-            futures: dict[Future[SynthRecording], RecordingPlan] = {
-                pool.schedule(write_recording, args=(root, config.layout, plan)): plan
-                for plan in plans
-            }
-            for future in as_completed(futures):
-                yield futures[future], future.result()
-    except ProcessExpired as error:
-        raise InputError(
-            f"{root}: a process was killed, perhaps for lack of memory; run the same again "
-            "with fewer --workers; finished recordings are kept"
-        ) from error
+        write = partial(_written, root, config.layout)
+        for index, written in run_in_pool(write, plans, workers=workers):
+            if isinstance(written, WorkerDeath):
+                raise InputError(
+                    f"{root}: a process was killed, perhaps for lack of memory; run the same again "
+                    "with fewer --workers; finished recordings are kept"
+                )
+            yield plans[index], written
     finally:
         clear_unfinished(root)
+
+
+def _written(root: Path, layout: str, plan: "RecordingPlan") -> list[SynthRecording]:
+    return [write_recording(root, layout, plan)]
 
 
 def write_recording(root: Path, layout: str, plan: "RecordingPlan") -> SynthRecording:

@@ -1,9 +1,14 @@
 """The house itself: no circle between files, no file too long, thin pipelines."""
 
 import graphlib
+import subprocess
+import sys
 from pathlib import Path
 
 import grimp
+import pytest
+
+import physkit
 
 ROOT = Path(__file__).parents[2] / "physkit"
 MOST_LINES = 400
@@ -27,3 +32,11 @@ def test_no_file_is_longer_than_400_lines() -> None:
 
 def test_pipelines_are_thin() -> None:
     assert sum(map(n_lines, (ROOT / "pipelines").rglob("*.py"))) < MOST_LINES_OF_PIPELINES
+
+
+@pytest.mark.parametrize("name", [n for n in physkit.__all__ if (ROOT / n).is_dir()])
+def test_a_function_can_be_called_after_the_room_of_its_name_was_imported(name: str) -> None:
+    function = physkit._LAZY[name]
+    code = f"import physkit, {function}; physkit.{name}()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert f"{name}() missing" in done.stderr  # not: 'module' object is not callable

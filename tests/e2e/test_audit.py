@@ -13,9 +13,9 @@ import zarr
 
 import physkit
 from physkit.audit.command import AuditConfig
-from physkit.audit.crew import audit_one
 from physkit.audit.raw import RawTask
 from physkit.audit.result import AuditResult
+from physkit.audit.tasks import audit_one
 from physkit.cli import main
 from physkit.core.errors import InputError
 from physkit.core.types import Pulse

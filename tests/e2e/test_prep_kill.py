@@ -21,7 +21,7 @@ from physkit.data.formats.avi import write_avi
 from physkit.data.readers import READERS
 from physkit.media.frames import Frame
 
-WORKER = "physkit.prepare.engines.worker"
+WORKER = "physkit.core.worker_main"
 N_KILLS = 20
 N_RECORDINGS = 8
 DEADLINE_S = 120.0

@@ -1,9 +1,8 @@
 """MATLAB files: small variables read whole, large ones in parts.
 
-Two formats go by the name `.mat`: v5 (`save -v6` and `-v7`, `scipy.io.savemat`) and v7.3, which is
-HDF5. SciPy reads only the first, loads every variable whole and trusts the sizes a file states;
-a video here has more bytes than a worker may use. So both are read by this module: what a file
-holds is listed without loading it, and no part of it is read that the file has no room for.
+Two formats go by the name `.mat`: v5 (`save -v6` and `-v7`, `scipy.io.savemat`), which this package
+reads itself, and v7.3, which is HDF5 and read by h5py. What a file holds is listed without loading
+it, and nothing is allocated that the file has no room for.
 
 Arrays have the shape that MATLAB shows. Both formats store them column by column, so that the first
 axis runs fastest: where that is time, the bytes of one frame lie all over the file.
@@ -11,6 +10,7 @@ axis runs fastest: where that is time, the bytes of one frame lie all over the f
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -29,6 +29,18 @@ SMALL_BYTES = 1 << 26
 """The largest variable that is read whole: hours of any signal."""
 PART_BYTES = 1 << 24
 """Stored bytes of a large array that are read together."""
+
+UNREADABLE = (
+    OSError,
+    RuntimeError,
+    KeyError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    MemoryError,
+)
+"""What damaged bytes raise, here and in h5py."""
 
 MatValue = Shaped[np.ndarray, "..."] | str
 """A variable read whole: an array of numbers as MATLAB shows it, or a text."""
@@ -134,6 +146,11 @@ class MatFile(ABC):
         held = ", ".join(self.names) or "nothing"
         return InputError(f"{self.path}: no variable '{name}' in it, but {held}; {REPAIR}")
 
-    def damaged(self, problem: str) -> InputError:
-        """The error for bytes that make no sense."""
-        return InputError(f"{self.path}: damaged MATLAB file: {problem}; {REPAIR}")
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Turns what damaged bytes raise inside into an InputError with file, problem and fix."""
+        try:
+            yield
+        except UNREADABLE as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise InputError(f"{self.path}: damaged MATLAB file: {reason}; {REPAIR}") from error

@@ -2,6 +2,10 @@
 
 An element is a type, a size and that many bytes. A variable is an element made of elements: flags,
 shape, name, values. The format is described in MathWorks' "MAT-File Format".
+
+Ours, since SciPy cannot be bounded: it loads a variable whole with all fields, a deflated megabyte
+may take gigabytes, 2 GB are allocated for a text of which only the length is stored, and nested
+cells (4.8 MB of them) end the process by a segmentation fault.
 """
 
 import io
@@ -123,11 +127,12 @@ class Mat5File(MatFile):
         super().__init__(path)
         self._file = path.open("rb")
         try:
-            self._order = BYTE_ORDERS[self._file.read(HEADER_BYTES)[-2:]]
-            self._places = dict(self._list(self._file.seek(0, io.SEEK_END)))
-        except (ValueError, OSError) as error:
+            with self.reading():
+                self._order = BYTE_ORDERS[self._file.read(HEADER_BYTES)[-2:]]
+                self._places = dict(self._list(self._file.seek(0, io.SEEK_END)))
+        except InputError:
             self.close()
-            raise self.damaged(str(error)) from error
+            raise
 
     def close(self) -> None:
         """Closes the file; may be called twice."""
@@ -143,24 +148,20 @@ class Mat5File(MatFile):
         variable, *fields = name.split(".")
         if variable not in self._places:
             return None
-        try:
+        with self.reading():
             source, matrix = self._open(self._places[variable])
             for field in fields:
                 if not self._enter(matrix, source, field):
                     return None
                 matrix = self._matrix(source)
             return self._value(name, matrix, source)
-        except (ValueError, OSError) as error:
-            raise self.damaged(str(error)) from error
 
     def header(self, name: str) -> ArrayHeader | None:
         """Shape and type of a numeric variable; None where there is none of that name."""
         if name not in self._places:
             return None
-        try:
+        with self.reading():
             _, matrix = self._open(self._places[name])
-        except (ValueError, OSError) as error:
-            raise self.damaged(str(error)) from error
         if matrix.kind not in CLASSES:
             return None
         return ArrayHeader(matrix.shape, np.dtype(CLASSES[matrix.kind]), None)
@@ -169,20 +170,20 @@ class Mat5File(MatFile):
         self, name: str, start: int, stop: int
     ) -> Iterator[tuple[int, Shaped[np.ndarray, "n t"]]]:
         """Part by part, from the first value to the last, all that a variable holds."""
-        try:
+        with self.reading():
             source, matrix = self._open(self._places[name])
-            if (start, stop) != (0, matrix.shape[0]):
-                raise NotImplementedError("the values of a v5 file can only be read in their order")
             kind, dtype = self._numbers_tag(source, matrix)
-            n_runs = math.prod(matrix.shape[1:])
-            step = max(1, PART_BYTES // max(1, stop * kind.itemsize))
-            for first in range(0, n_runs, step):
-                n = min(step, n_runs - first)
+        if (start, stop) != (0, matrix.shape[0]):
+            raise NotImplementedError("the values of a v5 file can only be read in their order")
+        n_runs = math.prod(matrix.shape[1:])
+        step = max(1, PART_BYTES // max(1, stop * kind.itemsize))
+        for first in range(0, n_runs, step):
+            n = min(step, n_runs - first)
+            with self.reading():
                 part = np.frombuffer(source.take(n * stop * kind.itemsize), kind)
-                yield first, part.reshape(n, stop).astype(dtype, copy=False)
+            yield first, part.reshape(n, stop).astype(dtype, copy=False)
+        with self.reading():
             source.finish()
-        except (ValueError, OSError) as error:
-            raise self.damaged(str(error)) from error
 
     def _list(self, n_bytes: int) -> Iterator[tuple[str, int]]:
         """Every variable and where its element begins; only heads are read."""
@@ -225,7 +226,7 @@ class Mat5File(MatFile):
         kind, size, data = self._tag(source.take(8))
         if not data and size:
             if size > SMALL_BYTES:
-                raise ValueError(f"a name or text of {size} bytes")
+                raise ValueError(f"a small variable of {size} bytes")
             data = source.take(size)
             source.skip(-size % 8)
         return kind, data

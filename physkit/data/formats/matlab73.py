@@ -5,10 +5,9 @@ HDF5 runs fastest along its last axis and MATLAB along its first, so that what M
 """
 
 import math
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import h5py
 import numpy as np
@@ -16,20 +15,6 @@ from jaxtyping import Shaped
 
 from physkit.core.errors import InputError
 from physkit.data.formats.matlab import PART_BYTES, SMALL_BYTES, ArrayHeader, MatFile, MatValue
-
-T = TypeVar("T")
-
-UNREADABLE = (
-    OSError,
-    RuntimeError,
-    KeyError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    OverflowError,
-    MemoryError,
-)
-"""What h5py raises on damaged bytes."""
 
 
 class Mat73File(MatFile):
@@ -40,10 +25,11 @@ class Mat73File(MatFile):
         # A file object, not a name: the file may lie elsewhere, and some disks have no locks.
         self._stream = path.open("rb")
         try:
-            self._file = h5py.File(self._stream, "r")
-        except UNREADABLE as error:
+            with self.reading():
+                self._file = h5py.File(self._stream, "r")
+        except InputError:
             self._stream.close()
-            raise self._unreadable(error) from error
+            raise
 
     def close(self) -> None:
         """Closes the file; may be called twice."""
@@ -53,21 +39,25 @@ class Mat73File(MatFile):
     @property
     def names(self) -> tuple[str, ...]:
         """The variables, by name; MATLAB's own groups begin with #."""
-        return self._guarded(lambda: tuple(n for n in self._file if not n.startswith("#")))
+        with self.reading():
+            return tuple(name for name in self._file if not name.startswith("#"))
 
     def get(self, name: str) -> MatValue | None:
         """A small variable or field; None where there is none of that name."""
-        return self._guarded(lambda: self._value(name))
+        with self.reading():
+            return self._value(name)
 
     def header(self, name: str) -> ArrayHeader | None:
         """Shape and type of a numeric variable; None where there is none of that name."""
-        return self._guarded(lambda: self._header(name))
+        with self.reading():
+            return self._header(name)
 
     def runs(
         self, name: str, start: int, stop: int
     ) -> Iterator[tuple[int, Shaped[np.ndarray, "n t"]]]:
         """Part by part, what a variable of four axes holds along its first; no chunk twice."""
-        dataset = self._guarded(lambda: self._item(name))
+        with self.reading():
+            dataset = self._item(name)
         n_outer, n_middle, n_inner, _ = dataset.shape
         outer, middle = dataset.chunks[:2] if dataset.chunks else (1, 1)
         layer_bytes = outer * middle * n_inner * (stop - start) * dataset.dtype.itemsize
@@ -75,7 +65,9 @@ class Mat73File(MatFile):
         for i in range(0, n_outer, outer):
             for j in range(0, n_middle, step):
                 box = np.s_[i : i + outer, j : j + step, :, start:stop]
-                for k, layer in enumerate(self._guarded(partial(dataset.__getitem__, box)), i):
+                with self.reading():
+                    layers = dataset[box]
+                for k, layer in enumerate(layers, i):
                     yield (k * n_middle + j) * n_inner, layer.reshape(-1, stop - start)
 
     def _item(self, name: str) -> Any:
@@ -113,17 +105,6 @@ class Mat73File(MatFile):
         if value.dtype.names == ("real", "imag"):
             return np.asarray(value["real"] + 1j * value["imag"])
         return np.asarray(value)
-
-    def _guarded(self, read: Callable[[], T]) -> T:
-        """What `read` gives, its errors turned into one that a user can act on."""
-        try:
-            return read()
-        except UNREADABLE as error:
-            raise self._unreadable(error) from error
-
-    def _unreadable(self, error: Exception) -> InputError:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        return self.damaged(reason)
 
 
 def _class(item: Any) -> str:

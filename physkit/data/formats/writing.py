@@ -29,7 +29,7 @@ def whole_recording(root: Path, name: str, files: Sequence[str]) -> Iterator[Pat
     """
     unfinished = root / f".{name}{UNFINISHED}"
     try:
-        # What a killed run left.
+        # left by a killed run
         shutil.rmtree(unfinished, ignore_errors=True)
         for file in files:
             (unfinished / file).parent.mkdir(parents=True, exist_ok=True)
@@ -51,7 +51,7 @@ def whole_recording(root: Path, name: str, files: Sequence[str]) -> Iterator[Pat
 
 
 def clear_unfinished(root: Path) -> None:
-    """Removes what killed runs left of recordings under `root`; nobody may be writing there."""
+    """Removes what killed runs left under `root`; no other process may be writing there."""
     for folder in root.glob(f".*{UNFINISHED}"):
         shutil.rmtree(folder, ignore_errors=True)
 

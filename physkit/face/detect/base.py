@@ -75,9 +75,9 @@ class FaceDetector(Protocol):
         ...
 
     def glimpse(self, picture: Picture, near: Box, *, min_face_px: float) -> Detection | None:
-        """The face whose box a moment ago was `near`, if a quick look shows it beyond doubt.
+        """The face whose box shortly before was `near`, if a quick search finds it with certainty.
 
-        None says nothing: it may be there. A detector without quick looks always says so.
+        None does not mean that it is gone. A detector without a quick search always gives None.
         min_face_px: width of the smallest face that the picture is to be fine enough for.
         """
         ...

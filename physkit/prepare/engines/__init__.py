@@ -1,4 +1,4 @@
-"""What runs the work of a preparation, by name."""
+"""Engines that run the tasks of a preparation, by name."""
 
 from physkit.core.registry import Registry
 
@@ -6,7 +6,7 @@ ENGINES = Registry(
     "engine",
     {
         "local": "physkit.prepare.engines.local:run_local",
-        "serial": "physkit.prepare.engines.serial:run_serial",
+        "serial": "physkit.prepare.engines.local:run_serial",
         "ray": "physkit.prepare.engines.on_ray:run_on_ray",
     },
     extras={"ray": "ray"},

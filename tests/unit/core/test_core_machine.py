@@ -9,7 +9,7 @@ import pytest
 from physkit.core import machine as memory
 from physkit.core.machine import MB, available_mb, peak_rss_mb
 from physkit.core.workers import n_cores
-from physkit.prepare.run import PrepareConfig, crew_of
+from physkit.prepare.run import PrepareConfig, choose_workers
 
 
 def groups(folder: Path, text: str) -> Path:
@@ -93,8 +93,8 @@ def test_no_more_workers_than_memory_and_recordings_allow(
 ) -> None:
     monkeypatch.setattr(memory, "available_mb", lambda: room_mb)
     config = PrepareConfig("ubfc", "raw", "out", workers=asked)
-    crew, notes = crew_of(config, n_tasks)
-    assert crew.workers == workers
+    chosen, notes = choose_workers(config, n_tasks)
+    assert chosen == workers
     assert bool(notes) == told
     if told:
         assert "each may need 700 MB" in notes[0]

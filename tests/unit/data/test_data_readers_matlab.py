@@ -26,10 +26,10 @@ from mat_files import (
 )
 
 from physkit.core.errors import InputError
+from physkit.data.formats import matlab_video
 from physkit.data.formats.mat import open_mat
 from physkit.data.formats.matlab_video import MatVideo
 from physkit.data.formats.matlab_writer import new_mat
-from physkit.data.readers import matlab_video
 from physkit.media.frames import Frame
 
 RNG = np.random.default_rng(0)
@@ -164,7 +164,7 @@ def test_chunks_of_any_shape_give_the_same_frames(tmp_path, monkeypatch, layout,
 @every_form
 def test_parts_smaller_than_the_video_give_the_same_frames(tmp_path, monkeypatch, form):
     for module in ("matlab5", "matlab73"):
-        monkeypatch.setattr(f"physkit.data.readers.{module}.PART_BYTES", 3 * 50 * 4)
+        monkeypatch.setattr(f"physkit.data.formats.{module}.PART_BYTES", 3 * 50 * 4)
     path = write_mat(tmp_path / "a.mat", form, {"video": VIDEO})
     np.testing.assert_array_equal(frames_of(path), LEVELS)
 

@@ -256,6 +256,36 @@ def test_a_damaged_file_of_arrays_is_one_error(tmp_path: Path, length: int) -> N
     np.testing.assert_array_equal(arrays["x"], np.ones(3, np.float32))
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"[" * 100_000,
+        b'{"x":{"dtype":"F32","shape":[3],"data_offsets":[0,8]}}',
+        b'{"x":{"dtype":"F32","shape":[-2],"data_offsets":[0,8]}}',
+        b'{"x":{"dtype":"F32","shape":[4611686018427387904,9],"data_offsets":[0,8]}}',
+        b'{"x":{"dtype":"F32","shape":[4],"data_offsets":[0,16]}}',
+        b'{"x":{"dtype":"F8_E4M3","shape":[8],"data_offsets":[0,8]}}',
+        b'{"x":{"dtype":"BF16","shape":[4],"data_offsets":[0,8]}}',
+        b'{"__metadata__":{"a":1},"x":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}',
+    ],
+)
+def test_a_header_that_cannot_be_is_one_error(tmp_path: Path, header: bytes) -> None:
+    file = tmp_path / "a.safetensors"
+    file.write_bytes(struct.pack("<Q", len(header)) + header + bytes(8))
+    with pytest.raises(InputError, match="damaged") as caught:
+        read_arrays(file)
+    assert "\n" not in str(caught.value)
+
+
+def test_arrays_of_any_strides_and_no_axes_are_kept(tmp_path: Path) -> None:
+    file = tmp_path / "a.safetensors"
+    arrays = {"turned": np.arange(6.0).reshape(2, 3).T, "one": np.float32(3).reshape(())}
+    write_arrays(file, arrays)
+    for name, read in read_arrays(file)[0].items():
+        np.testing.assert_array_equal(read, arrays[name])
+        assert read.shape == arrays[name].shape
+
+
 @pytest.mark.slow
 def test_the_compiled_session_answers_as_the_eager_one(weights: Path) -> None:
     eager, compiled = Session(weights), Session(weights, runtime="torch-compiled")
