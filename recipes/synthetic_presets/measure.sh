@@ -12,7 +12,7 @@ for preset; do
     store=$out/$preset.zarr
     "$(dirname "$0")/../synthetic_store.sh" "$preset" "$store" "${SEED:-0}"
     physkit evaluate --model pos --data "$store" \
-        --protocol toolbox-2025-03 --out "$out/$preset-pos"
+        --score.protocol toolbox-2025-03 --out "$out/$preset-pos"
     physkit evaluate --model facephys --weights "$weights" --data "$store" \
-        --protocol toolbox-2025-03 --out "$out/$preset-facephys"
+        --score.protocol toolbox-2025-03 --out "$out/$preset-facephys"
 done

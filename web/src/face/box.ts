@@ -1,4 +1,4 @@
-/** Rectangles in a picture: the twin of physkit/face/box.py. Edges are real, in pixels. */
+/** Rectangles in a picture; same code as physkit/face/box.py. Edges are real, in pixels. */
 
 export interface Box {
   x: number;

@@ -1,4 +1,4 @@
-/** Sudden changes of the whole picture: the twin of physkit/face/cuts.py. */
+/** Sudden changes of the whole picture; same code as physkit/face/cuts.py. */
 
 import type { Picture } from '../media/picture';
 
@@ -11,16 +11,16 @@ export class CutFinder {
 
   /** Whether a picture begins another scene than the one before; a change of size does. */
   isCut(picture: Picture): boolean {
-    const glance = picture.glance();
+    const grid = picture.brightnessGrid();
     const last = this.last;
-    this.last = glance;
-    if (!last || last.length !== glance.length) {
+    this.last = grid;
+    if (!last || last.length !== grid.length) {
       this.lastChange = 0;
       return last !== null;
     }
     let change = 0;
-    for (let i = 0; i < glance.length; i++) change += Math.abs(glance[i] - last[i]);
-    change /= glance.length;
+    for (let i = 0; i < grid.length; i++) change += Math.abs(grid[i] - last[i]);
+    change /= grid.length;
     const before = this.lastChange;
     this.lastChange = change;
     return change > CUT_LEVEL && before < change / 2;

@@ -1,4 +1,4 @@
-/** BlazeFace short range, MediaPipe's detector: the twin of physkit/face/detect/blazeface.py. */
+/** BlazeFace short range, MediaPipe's detector; same code as physkit/face/detect/blazeface.py. */
 
 import type { Picture } from '../media/picture';
 import { boxAt, moved, overlap, type Box } from './box';

@@ -1,4 +1,4 @@
-/** Finding the face to follow in one picture: the twin of physkit/face/search.py. */
+/** Finding the face to follow in one picture; same code as physkit/face/search.py. */
 
 import type { Picture } from '../media/picture';
 import { area, boxAt, centreX, centreY, clipped, shift, type Box } from './box';

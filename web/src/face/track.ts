@@ -1,4 +1,4 @@
-/** Following one face with a box that keeps still: the twin of physkit/face/track.py. */
+/** Following one face with a box that keeps still; same code as physkit/face/track.py. */
 
 import type { Picture } from '../media/picture';
 import { area, between, boxAt, centreX, centreY, clipped, shift, type Box } from './box';
@@ -40,7 +40,7 @@ interface Look {
   face: Detection | null;
 }
 
-/** The box that looks move on a leash, and the number of the stretch that it is in. */
+/** The box, held still by a dead band, and the number of its segment. */
 class HeldBox {
   box: Box | null = null;
   segment = -1;
@@ -50,7 +50,7 @@ class HeldBox {
     else if (!known || !this.box || shift(known.box, seen.box) > GATE) {
       this.segment++;
       this.box = seen.box;
-    } else this.box = leashed(this.box, seen.box);
+    } else this.box = inDeadBand(this.box, seen.box);
   }
 }
 
@@ -185,7 +185,7 @@ function visible(box: Box, picture: Picture): Box | null {
 }
 
 /** The box nearest to the held one from which the seen one is within the dead bands. */
-function leashed(held: Box, seen: Box): Box {
+function inDeadBand(held: Box, seen: Box): Box {
   const slack = POSITION_BAND * held.width;
   const near = (value: number, centre: number) =>
     Math.min(Math.max(value, centre - slack), centre + slack);

@@ -20,7 +20,7 @@ interface Matrix {
 
 const LUMA_STEPS = 219;
 const CHROMA_STEPS = 224;
-const GLANCE_PX = 32;
+const GRID_PX = 32;
 /** The standards' shares of red and blue in luma; BT.601 where a video names none. */
 const SHARES: Record<string, [number, number]> = {
   bt709: [0.2126, 0.0722],
@@ -84,11 +84,11 @@ export class Picture {
   }
 
   /** Brightness of about 32 x 32 single pixels, 0 to 255, by which cuts are found. */
-  glance(): Float32Array {
+  brightnessGrid(): Float32Array {
     const plane = this.planes[this.matrix ? 0 : 1];
     const stretch = this.matrix && !this.matrix.isFull ? 255 / LUMA_STEPS : 1;
-    const everyX = Math.max(1, Math.floor(plane.width / GLANCE_PX));
-    const everyY = Math.max(1, Math.floor(plane.height / GLANCE_PX));
+    const everyX = Math.max(1, Math.floor(plane.width / GRID_PX));
+    const everyY = Math.max(1, Math.floor(plane.height / GRID_PX));
     const values: number[] = [];
     for (let y = 0; y < plane.height; y += everyY)
       for (let x = 0; x < plane.width; x += everyX)

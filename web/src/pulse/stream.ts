@@ -1,4 +1,4 @@
-/** From crops with gaps to a pulse on the true clock: the twin of physkit/inference/stream.py. */
+/** From crops with gaps to a pulse on the true clock; same code as physkit/inference/stream.py. */
 
 /** A face unseen for longer starts anew. */
 const MAX_GAP_S = 0.5;
@@ -58,7 +58,7 @@ export class PulseStream {
     return given;
   }
 
-  /** The samples that are still owed. */
+  /** The samples that are still missing. */
   async finish(): Promise<Sample[]> {
     const items = this.waiting;
     this.waiting = [];

@@ -1,4 +1,4 @@
-/** Beat times of a pulse waveform, its feet: the twin of physkit/signal/beats.py. */
+/** Beat times of a pulse waveform, its feet; same code as physkit/signal/beats.py. */
 
 import { inverseRealTransform, nextFastLength, realTransform } from './fourier';
 import { oddlyPadded } from './filters';

@@ -1,4 +1,4 @@
-/** Trend removal and band-pass filtering: the twin of physkit/signal/filters.py. */
+/** Trend removal and band-pass filtering; same code as physkit/signal/filters.py. */
 
 import { type Numbers } from './numbers';
 

@@ -1,4 +1,4 @@
-/** How far a pulse can be believed: the twin of physkit/signal/quality.py. */
+/** Quality of a pulse; same code as physkit/signal/quality.py. */
 
 import { findBeats } from './beats';
 import { bandpass, detrend, smoothnessOfCutoff } from './filters';

@@ -1,4 +1,4 @@
-/** What a pulse with gaps says about its owner: the twin of physkit/signal/reading.py. */
+/** Heart rate and quality of a pulse with gaps; same code as physkit/signal/reading.py. */
 
 import { findBeats } from './beats';
 import { detrend, smoothnessOfCutoff } from './filters';
@@ -11,7 +11,7 @@ import { averageSpectrum, hannSpectrum, spectralHeartRateBpm } from './spectrum'
 export const MIN_SEEN_S = 8;
 const MIN_RUN_S = 4;
 const MIN_BEATS_S = 20;
-/** Signal quality under which a number would be an invention. */
+/** Least signal quality for a heart rate. */
 export const MIN_QUALITY = 0.35;
 const MIN_RATE_QUALITY = 0.9;
 const MIN_FPS = 8;

@@ -1,4 +1,4 @@
-/** Samples with true times onto an even clock, gaps kept: the twin of physkit/signal/resample.py. */
+/** Samples with true times onto an even clock, gaps kept; same code as physkit/signal/resample.py. */
 
 import { clip, median, steps, type Numbers } from './numbers';
 import { makima } from './splines';

@@ -1,4 +1,4 @@
-/** Power spectra and the heart rate in them: the twin of physkit/signal/heart_rate.py. */
+/** Power spectra and the heart rate in them; same code as physkit/signal/heart_rate.py. */
 
 import { realTransform } from './fourier';
 import { mean, median, sum, type Numbers } from './numbers';

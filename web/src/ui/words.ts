@@ -6,16 +6,16 @@ import { MIN_SEEN_S } from '../signal/reading';
 
 /** What is wrong, and what to do about it. */
 export const PROBLEMS: Record<ProblemCode, string> = {
-  'no-artifact': 'The network is not there. Start the page by physkit serve, which brings it along.',
+  'no-artifact': 'The network file is missing. Start the page by physkit serve.',
   'bad-artifact': 'This network cannot be used. Export it again by physkit export.',
   'no-runtime': 'This browser cannot run the network. A current Chrome, Edge, Firefox or Safari can.',
   'no-webcodecs': 'This browser cannot decode videos frame by frame. A current Chrome, Edge, Firefox or Safari can.',
-  'no-video': 'This is no video that can be opened. Choose an MP4, MOV, WebM or MKV file.',
+  'no-video': 'This file cannot be opened as a video. Choose an MP4, MOV, WebM or MKV file.',
   'unsupported-codec': 'This browser cannot decode this video. Convert it to H.264 (MP4) or VP9 (WebM), or try another browser.',
   'damaged-video': 'The video is damaged. What could be read until then is shown.',
   'no-camera': 'No camera was found. Connect one, or open a video instead.',
   'camera-denied': "The camera is not allowed. Allow it in the browser's address bar, or open a video instead.",
-  'camera-lost': 'The camera is gone. What was measured until then is shown.',
+  'camera-lost': 'The camera was disconnected. The result so far is shown.',
   unexpected: 'Something went wrong. Load the page again.',
 };
 
