@@ -73,7 +73,7 @@ class OnnxConv(StreamConv):
     def norm(
         self,
         x: Float[Tensor, "1 c h w"],
-        shares: tuple[Tensor, ...],
+        shares: Sequence[Tensor],
         mean: Float[Tensor, "c h w"],
         var: Float[Tensor, "c h w"],
     ) -> tuple[Tensor, Tensor, Tensor]:
@@ -131,7 +131,7 @@ class OnnxStep(FacePhysStream):
         pulse, state = self.step(frames, state, dt_s=dt_s)
         return pulse, *state.values()
 
-    def shares(self, dt_s: Float[Tensor, "1"]) -> list[tuple[Tensor, ...]]:
+    def shares(self, dt_s: Float[Tensor, "1"]) -> Sequence[Sequence[Tensor]]:
         """(c 1 1) each: what the statistics take of the new frame, and what they keep."""
         new = torch.clamp(self.rates * dt_s, max=1)
         sizes = [self.rate.shape[1]] * len(self.rate)

@@ -1,9 +1,8 @@
 """FacePhys' one-frame step as LiteRT runs it fastest: channels last, and few passes over memory.
 
-The same function as `FacePhysStream.step`, with the same states, by the same order of parts. XNNPACK
-(which runs LiteRT's graphs on a CPU) calls one kernel an operator and fuses nothing but a clamp, so
-activations are (1 h w c) throughout, and no convolution meets a transposition. Every method here
-replaces the one of `FacePhysStream` and its parts, and says what XNNPACK gains.
+XNNPACK, which runs LiteRT's graphs on a CPU, calls one kernel an operator and fuses nothing but a
+clamp. Activations are (h w c) throughout, so that no convolution meets a transposition. Every
+method here replaces the one of `FacePhysStream` and its parts, and says what XNNPACK gains.
 """
 
 import math
@@ -30,7 +29,6 @@ from physkit.models.facephys.stream import (
 )
 from physkit.nn.ssm import SSM
 from physkit.nn.streaming import State
-from physkit.ops.ssm_mixer.composed import NORM_EPS
 from physkit.ops.temporal_norm.reference import EPS
 
 MOST_JOINED = 4
@@ -91,7 +89,7 @@ class LoweredConv(StreamConv):
     def norm(
         self,
         x: Float[Tensor, "h w c"],
-        shares: tuple[Tensor, ...],
+        shares: Sequence[Tensor],
         mean: Float[Tensor, "h w c"],
         var: Float[Tensor, "h w c"],
     ) -> tuple[Tensor, Tensor, Tensor]:
@@ -163,7 +161,7 @@ class LoweredStep(FacePhysStream):
         pulse, after = self.step(frames, state, dt_s=dt_s)
         return {"pulse": pulse} | {f"new_{k}": x.to(self.state_dtype) for k, x in after.items()}
 
-    def shares(self, dt_s: Float[Tensor, "1"]) -> Sequence[tuple[Tensor, ...]]:
+    def shares(self, dt_s: Float[Tensor, "1"]) -> Sequence[Sequence[Tensor]]:
         """(w c) each: what the mean takes, what the variance keeps, how a distance from the old
         mean is scaled before its square is added to the variance, and for the answer.
 

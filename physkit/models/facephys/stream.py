@@ -116,6 +116,7 @@ class StreamConv(SSConvTemplate, nn.Module):
     """An SSConv whose TemporalNorm is given its shares, and adds beta where that is cheap."""
 
     ssm_class: ClassVar[type[StreamSSM]] = StreamSSM
+    ssm: StreamSSM
 
     def __init__(self, conv: SSConv) -> None:
         super().__init__()
@@ -126,11 +127,11 @@ class StreamConv(SSConvTemplate, nn.Module):
     def norm(
         self,
         x: Float[Tensor, "1 c h w"],
-        shares: Float[Tensor, "4 c 1 1"],
+        shares: Sequence[Tensor],
         mean: Float[Tensor, "1 c h w"],
         var: Float[Tensor, "1 c h w"],
     ) -> tuple[Tensor, Tensor, Tensor]:
-        new, old, new_square, scale = shares.unbind(0)
+        new, old, new_square, scale = shares
         off = x - mean
         mean = mean + new * off
         var = old * var + new_square * (off * off)
@@ -218,13 +219,13 @@ class FacePhysStream(FacePhysTemplate, nn.Module):
             raise ValueError(f"batch_size {batch_size}: a deployed step carries one stream")
         return {name: getattr(self, f"first_{name}").clone() for name in self.state_names()}
 
-    def shares(self, dt_s: Float[Tensor, "1"]) -> Sequence[Float[Tensor, "4 c 1 1"]]:
-        """What the mean takes of the new frame, what the variance keeps and what it takes of the
-        squared distance from the old mean, and how that distance is scaled, gamma included."""
+    def shares(self, dt_s: Float[Tensor, "1"]) -> Sequence[Sequence[Tensor]]:
+        """(c 1 1) each: what the mean takes of the new frame, what the variance keeps, what it takes
+        of the squared distance from the old mean, and that distance's scale, gamma included."""
         new = (self.rate * dt_s).clamp(max=1)
         old = 1 - new
         shares = torch.stack([new, old, new * old * old, self.gamma * old])
-        return shares[..., None, None].unbind(1)
+        return [of_conv.unbind(0) for of_conv in shares[..., None, None].unbind(1)]
 
     def enter(self, frame: Float[Tensor, "1 h w 3"]) -> Tensor:
         return F.conv2d(frame.movedim(-1, -3), self.project)

@@ -1,0 +1,50 @@
+"""A change to the deployed step's template reaches every form of it."""
+
+import pytest
+import torch
+
+from physkit.export.onnx_step import OnnxStep
+from physkit.export.target import ExportRequest
+from physkit.models.facephys import blocks, template
+from physkit.models.facephys.config import FacePhysConfig
+from physkit.models.facephys.network import FacePhys
+from physkit.models.facephys.stream import FacePhysStream
+
+jax = pytest.importorskip("jax")
+pytest.importorskip("ai_edge_litert")
+
+from physkit.export.jax.step import JaxStep  # noqa: E402
+from physkit.export.litert.lowered import LoweredStep  # noqa: E402
+
+THREE_BLOCKS = FacePhysConfig(
+    height=9, width=10, channels=16, n_blocks=3, d_state=5, head_d_state=3
+)
+EXACT = {"rtol": 0, "atol": 1e-9}
+
+
+def test_a_block_of_three_convolutions_is_one_edit(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (blocks, template):
+        monkeypatch.setattr(module, "CONVS_A_BLOCK", 3)
+    torch.manual_seed(0)
+    net = FacePhys(THREE_BLOCKS).double().eval().requires_grad_(False)
+    for weight in net.parameters():
+        weight.add_(0.05 * torch.randn_like(weight))
+    stream, onnx = FacePhysStream(net), OnnxStep(net)
+    litert = LoweredStep(net, ExportRequest("0" * 64))
+    frames = torch.rand(4, 1, 9, 10, 3, dtype=torch.float64)
+    dt_s = torch.full((1,), 0.04, dtype=torch.float64)
+    states = [form.init_state(1) for form in (net, stream, onnx, litert)]
+    with jax.enable_x64(True), torch.no_grad():
+        in_jax = JaxStep(stream, dtype="float64")
+        of_jax = {name: x.numpy() for name, x in stream.init_state().items()}
+        for frame in frames:
+            for i, form in enumerate((net, stream, onnx, litert)):
+                pulse, states[i] = form.step(frame, states[i], dt_s=dt_s)
+                expected = pulse if i == 0 else expected
+                torch.testing.assert_close(pulse, expected, **EXACT)
+            pulse, of_jax = in_jax.step(frame.numpy(), of_jax, dt_s=dt_s.numpy())
+            torch.testing.assert_close(torch.tensor(float(pulse[0])), expected[0].float())
+        assert len(stream.convs) == 9
+    for name, x in states[1].items():
+        torch.testing.assert_close(states[3][name], x, **EXACT)
+        torch.testing.assert_close(torch.tensor(of_jax[name].tolist(), dtype=x.dtype), x, **EXACT)
