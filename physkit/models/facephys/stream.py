@@ -220,8 +220,8 @@ class FacePhysStream(FacePhysTemplate, nn.Module):
         return {name: getattr(self, f"first_{name}").clone() for name in self.state_names()}
 
     def shares(self, dt_s: Float[Tensor, "1"]) -> Sequence[Sequence[Tensor]]:
-        """(c 1 1) each: what the mean takes of the new frame, what the variance keeps, what it takes
-        of the squared distance from the old mean, and that distance's scale, gamma included."""
+        """(c 1 1) each: what the mean takes of the new frame, what the variance keeps and what it
+        takes of the squared distance from the old mean, and that distance's scale with gamma."""
         new = (self.rate * dt_s).clamp(max=1)
         old = 1 - new
         shares = torch.stack([new, old, new * old * old, self.gamma * old])
