@@ -63,7 +63,6 @@ def run(config: BenchStepConfig) -> "BenchReport":
     # imported here: the command line reads this module for its options only
     import numpy as np
 
-    from physkit.bench.plain_jax import plain_jax
     from physkit.bench.released import released_litert, released_onnx
     from physkit.bench.report import BenchReport
     from physkit.core.machine import this_commit, this_machine
@@ -79,7 +78,7 @@ def run(config: BenchStepConfig) -> "BenchReport":
             "torch-eager": partial(files.torch, "torch"),
             "torch-compiled": partial(files.torch, "torch-compiled"),
             **{name: partial(files.artifact, *of) for name, of in ARTIFACTS.items()},
-            "jax-plain": partial(plain_jax, net, clip),
+            "jax-plain": partial(_plain_jax, net, clip),
         }
         if config.released is not None:
             released = (Path(config.released), clip, config.threads)
@@ -91,6 +90,16 @@ def run(config: BenchStepConfig) -> "BenchReport":
                 raise unknown_name("row", name, builders)
         rows = _measure({name: builders[name] for name in chosen}, config)
     return BenchReport(this_machine(), this_commit(), rows)
+
+
+def _plain_jax(net: "FacePhys", clip: "Clip") -> Callable[[], None]:
+    from physkit.bench.released import missing_extra
+
+    try:
+        from physkit.bench.plain_jax import plain_jax
+    except ModuleNotFoundError as error:
+        raise missing_extra(error, "jax") from error
+    return plain_jax(net, clip)
 
 
 def _network(weights: str | None) -> "FacePhys":

@@ -20,7 +20,6 @@ from physkit.export.onnx_step import OnnxStep
 from physkit.export.onnx_storage import states_as, weights_as
 from physkit.export.target import ExportRequest, ExportTarget, make_card
 from physkit.models.facephys.network import FacePhys
-from physkit.models.facephys.stream import FacePhysStream
 
 OPSET = 23
 PRODUCER = "physkit"
@@ -44,10 +43,10 @@ class OnnxTarget(ExportTarget):
             raise InputError(
                 f"{path}: int8 for ONNX Runtime is static; give crops to calibrate it by"
             )
-        stream = FacePhysStream(net, order="chw").eval().requires_grad_(False)
-        states = stream.init_state()
+        step = OnnxStep(net, fixed_dt_s=request.fixed_dt_s).eval().requires_grad_(False)
+        states = step.init_state()
         card = make_card(net, request, order="chw", states=states)
-        model = self._graph_of(net, stream, request, card)
+        model = self._graph_of(net, step, card)
         if request.precision == "int8":
             model = in_int8(model, card, states, request.calibration)
         if request.precision != "fp32":
@@ -61,26 +60,20 @@ class OnnxTarget(ExportTarget):
             unfinished.write_bytes(model.SerializeToString())
         return card
 
-    def _graph_of(
-        self, net: FacePhys, stream: FacePhysStream, request: ExportRequest, card: ArtifactCard
-    ) -> onnx.ModelProto:
-        fixed_dt_s = request.fixed_dt_s
-        if self._last is None or self._last[0] is not net or self._last[1] != fixed_dt_s:
-            self._last = (net, fixed_dt_s, _exported(stream, fixed_dt_s, card))
+    def _graph_of(self, net: FacePhys, step: OnnxStep, card: ArtifactCard) -> onnx.ModelProto:
+        if self._last is None or self._last[0] is not net or self._last[1] != step.fixed_dt_s:
+            self._last = (net, step.fixed_dt_s, _exported(step, card))
         model = onnx.ModelProto()
         model.CopyFrom(self._last[2])
         return model
 
 
-def _exported(
-    stream: FacePhysStream, fixed_dt_s: float | None, card: ArtifactCard
-) -> onnx.ModelProto:
+def _exported(step: OnnxStep, card: ArtifactCard) -> onnx.ModelProto:
     """The graph of one step in float32, its inputs and outputs named as the card says."""
-    states = stream.init_state()
+    states = step.init_state()
     frames = torch.zeros(1, card.height, card.width, 3)
-    dt_s = [torch.full((1,), NOMINAL_DT_S)] if fixed_dt_s is None else []
-    module = OnnxStep(stream, fixed_dt_s=fixed_dt_s)
-    model = _graph(module.eval(), (frames, *dt_s, *states.values()))
+    dt_s = [torch.full((1,), NOMINAL_DT_S)] if step.fixed_dt_s is None else []
+    model = _graph(step, (frames, *dt_s, *states.values()))
     inputs = ["frames", *(["dt_s"] if dt_s else []), *states]
     _rename(model.graph, inputs, ["pulse", *(f"new_{name}" for name in states)])
     return model

@@ -21,7 +21,6 @@ PACKAGES = {
     "ai-edge-litert": "litert",
     "onnxruntime": "onnx",
     "jax": "jax",
-    "flax": "export",
     "litert-torch": "export",
     "ai-edge-quantizer": "export",
     "onnx": "export",

@@ -20,7 +20,6 @@ from physkit.runtime.session import Session
 from physkit.weights.load import load_model
 
 pytest.importorskip("jax")
-pytest.importorskip("flax")
 
 from physkit.export.jax.target import JaxTarget
 

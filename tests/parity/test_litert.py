@@ -55,7 +55,7 @@ def convert_once() -> Iterator[None]:
 
     def convert(module: torch.nn.Module, sample: dict[str, torch.Tensor]) -> bytes:
         inputs = tuple((k, x.dtype, tuple(x.shape)) for k, x in sample.items())
-        key = (inputs, module.net.project.sum().item())
+        key = (inputs, module.project.sum().item())
         if key not in known:
             known[key] = plain(module, sample)
         return known[key]
@@ -115,7 +115,7 @@ def test_the_lowered_step_is_the_step(fixed_dt_s: float | None) -> None:
     request = ExportRequest(weights_sha256=WEIGHTS, fixed_dt_s=fixed_dt_s)
     stream = FacePhysStream(any_weights(SMALL))
     expected, state = stream.init_state(), stream.init_state()
-    lowered = LoweredStep(FacePhysStream(any_weights(SMALL)), request)
+    lowered = LoweredStep(any_weights(SMALL), request)
     lowered.state_dtype = torch.float64
     fixed = torch.tensor([fixed_dt_s or 0], dtype=torch.float64)
     for _ in range(20):

@@ -25,7 +25,7 @@ def test_the_exported_step_is_the_deployed_step(config: FacePhysConfig, is_fixed
     for weight in net.parameters():
         weight.add_(0.05 * torch.randn_like(weight))
     stream = FacePhysStream(net, order="chw")
-    step = OnnxStep(stream, fixed_dt_s=DT_S if is_fixed else None)
+    step = OnnxStep(net, fixed_dt_s=DT_S if is_fixed else None)
     state = own = stream.init_state()
     for _ in range(20):
         frame = torch.rand(1, config.height, config.width, 3, dtype=torch.float64)

@@ -1,1 +1,1 @@
-"""FacePhys in JAX: the network as flax modules, its deployed form, and the artifact of it."""
+"""FacePhys' deployed step in JAX, and the artifact of it."""

@@ -8,15 +8,14 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 from jax import Array, export
-from jax.typing import DTypeLike
 
 from physkit.core.artifact import JAX_CARD, JAX_MODULE, ArtifactCard
 from physkit.core.errors import InputError
 from physkit.core.files import whole_file
-from physkit.export.jax.facephys_stream import FacePhysStream
+from physkit.export.jax.step import JaxStep
 from physkit.export.target import ExportRequest, ExportTarget, make_card
-from physkit.models.facephys import stream as facephys_stream
 from physkit.models.facephys.network import FacePhys
+from physkit.models.facephys.stream import FacePhysStream
 
 PLATFORMS = ("cpu", "cuda")
 """What XLA may compile an artifact for."""
@@ -40,16 +39,16 @@ class JaxTarget(ExportTarget):
 
     def write(self, net: FacePhys, request: ExportRequest, path: Path) -> ArtifactCard:
         self.check(request)
-        deployed = facephys_stream.FacePhysStream(copy.deepcopy(net).cpu().double())
+        deployed = FacePhysStream(copy.deepcopy(net).cpu().double())
         card = make_card(net, request, order="hwc", states=deployed.init_state())
         half = request.precision == "fp16"
-        stream = jax_stream(deployed, weight_dtype=jnp.float16 if half else jnp.float32)
+        step = JaxStep(deployed, weight_dtype=jnp.float16 if half else jnp.float32)
         shapes = [jax.ShapeDtypeStruct(state.shape, state.dtype) for state in card.states]
         n = request.n_frames
         inputs = [jax.ShapeDtypeStruct((n, card.height, card.width, 3), jnp.float32)]
         if request.fixed_dt_s is None:
             inputs.append(jax.ShapeDtypeStruct((n,), jnp.float32))
-        call = jax.jit(_call(stream, request))
+        call = jax.jit(_call(step, request))
         module = export.export(call, platforms=PLATFORMS)(*inputs, *shapes).serialize()
         with (
             whole_file(path) as unfinished,
@@ -60,20 +59,9 @@ class JaxTarget(ExportTarget):
         return card
 
 
-def jax_stream(
-    deployed: facephys_stream.FacePhysStream, *, weight_dtype: DTypeLike = jnp.float32
-) -> FacePhysStream:
-    """The deployed form in JAX, float32, of the one in torch.
-
-    weight_dtype: how matrices are kept, which compute in float32 all the same.
-    """
-    weights = {name: x.numpy() for name, x in deployed.state_dict().items()}
-    return FacePhysStream(deployed.config, weights, weight_dtype=weight_dtype)
-
-
-def _call(stream: FacePhysStream, request: ExportRequest) -> Callable[..., tuple[Array, ...]]:
+def _call(step: JaxStep, request: ExportRequest) -> Callable[..., tuple[Array, ...]]:
     """The function that is exported: inputs and outputs as the card says, by position."""
-    names = stream.state_names()
+    names = step.state_names()
 
     def call(frames: Array, *rest: Array) -> tuple[Array, ...]:
         if request.fixed_dt_s is None:
@@ -82,7 +70,7 @@ def _call(stream: FacePhysStream, request: ExportRequest) -> Callable[..., tuple
             states = list(rest)
             dt_s = jnp.full(request.n_frames, request.fixed_dt_s, jnp.float32)
         state = {name: x.astype(jnp.float32) for name, x in zip(names, states, strict=True)}
-        run = stream.step if request.form == "step" else stream.__call__
+        run = step.step if request.form == "step" else step.__call__
         pulse, state = run(frames, state, dt_s=dt_s)
         return pulse, *(state[name].astype(request.state_dtype) for name in names)
 

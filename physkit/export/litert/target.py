@@ -19,7 +19,7 @@ from physkit.export.litert.flatbuffer import finished, sorted_by_weights
 from physkit.export.litert.lowered import LoweredStep
 from physkit.export.target import ExportRequest, ExportTarget, make_card
 from physkit.models.facephys.network import FacePhys
-from physkit.models.facephys.stream import STRIDE, FacePhysStream
+from physkit.models.facephys.stream import STRIDE
 from physkit.nn.ssm import NOMINAL_FPS
 
 Rule = dict[str, Any]
@@ -47,10 +47,10 @@ class LiteRTTarget(ExportTarget):
 
     def write(self, net: FacePhys, request: ExportRequest, path: Path) -> ArtifactCard:
         net = copy.deepcopy(net).float().cpu().eval()
-        stream = FacePhysStream(net, order="hwc")
-        states = {name: x.contiguous() for name, x in stream.init_state().items()}
+        step = LoweredStep(net, request).eval()
+        states = {name: x.contiguous() for name, x in step.init_state().items()}
         card = make_card(net, request, order="hwc", states=states)
-        model = _convert(LoweredStep(stream, request).eval(), _sample(net, request, states))
+        model = _convert(step, _sample(net, request, states))
         if request.precision != "fp32":
             model = _quantise(model, request.precision, net.config.channels)
         with whole_file(path) as unfinished:

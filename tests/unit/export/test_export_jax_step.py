@@ -1,4 +1,4 @@
-"""FacePhys in flax is FacePhys, and so is its deployed form in JAX."""
+"""The deployed form of FacePhys in JAX is that of torch, and its tiles are convolutions."""
 
 from collections.abc import Iterator
 
@@ -6,17 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from physkit.core.errors import WeightsError
 from physkit.models.facephys.config import FacePhysConfig
 from physkit.models.facephys.network import FacePhys
 from physkit.models.facephys.stream import FacePhysStream
 
 jax = pytest.importorskip("jax")
-pytest.importorskip("flax")
 
-from physkit.export.jax import facephys as twin  # noqa: E402
-from physkit.export.jax import facephys_stream as stream_twin  # noqa: E402
-from physkit.export.jax.layers import load_arrays  # noqa: E402
+from physkit.bench import plain_jax  # noqa: E402
+from physkit.export.jax.step import JaxStep  # noqa: E402
 from physkit.export.jax.winograd import Tiling  # noqa: E402
 
 SIZES = {
@@ -43,13 +40,9 @@ def _any_weights(config: FacePhysConfig) -> FacePhys:
     return net
 
 
-def _arrays(module: torch.nn.Module) -> dict[str, np.ndarray]:
-    return {name: x.numpy() for name, x in module.state_dict().items()}
-
-
-def _clip(config: FacePhysConfig, batch: int, t: int) -> tuple[torch.Tensor, torch.Tensor]:
-    frames = torch.rand(batch, t, config.height, config.width, 3, dtype=torch.float64)
-    return frames, 0.005 + 0.3 * torch.rand(batch, t, dtype=torch.float64)
+def _clip(config: FacePhysConfig, t: int) -> tuple[torch.Tensor, torch.Tensor]:
+    frames = torch.rand(1, t, config.height, config.width, 3, dtype=torch.float64)
+    return frames, 0.005 + 0.3 * torch.rand(1, t, dtype=torch.float64)
 
 
 def _same_states(mine: object, theirs: object) -> None:
@@ -60,39 +53,24 @@ def _same_states(mine: object, theirs: object) -> None:
 
 @pytest.mark.parametrize("config", SIZES.values(), ids=SIZES)
 @torch.no_grad()
-def test_step_and_clip_of_the_flax_network_are_those_of_torch(config: FacePhysConfig) -> None:
-    net, own = _any_weights(config), twin.FacePhys(config)
-    load_arrays(own, _arrays(net), path="net")
-    frames, dt_s = _clip(config, 2, 7)
+def test_the_plain_step_that_it_is_measured_by_is_the_network(config: FacePhysConfig) -> None:
+    net = _any_weights(config)
+    frames, dt_s = _clip(config, 7)
     expected, after = net(frames, dt_s)
-    pulse, state = jax.jit(own)(frames.numpy(), dt_s.numpy())
-    np.testing.assert_allclose(pulse, expected, **EXACT)
-    _same_states(state, after)
-    step, state = jax.jit(own.step), jax.jit(lambda: own.init_state(2))()
+    step, state = plain_jax.jitted_step(net), plain_jax.first_state(net)
     for i in range(frames.shape[1]):
-        sample, state = step(frames[:, i].numpy(), state, dt_s=dt_s[:, i].numpy())
+        sample, state = step(frames[:, i].numpy(), state, dt_s[:, i].numpy())
         np.testing.assert_allclose(sample, expected[:, i], **EXACT)
     _same_states(state, after)
-
-
-@torch.no_grad()
-def test_weights_of_another_size_are_refused_by_name() -> None:
-    own, arrays = twin.FacePhys(SIZES["one block"]), _arrays(_any_weights(SIZES["odd"]))
-    with pytest.raises(WeightsError, match=r"net.pt: weights of another model \('blocks\.1\."):
-        load_arrays(own, arrays, path="net.pt")
-    arrays = _arrays(_any_weights(SIZES["one block"]))
-    arrays["head_out.bias"] = np.zeros(2)
-    with pytest.raises(WeightsError, match=r"'head_out.bias' is \(2,\)"):
-        load_arrays(own, arrays, path="net.pt")
 
 
 @pytest.mark.parametrize("config", SIZES.values(), ids=SIZES)
 @torch.no_grad()
 def test_the_deployed_form_in_jax_is_that_of_torch(config: FacePhysConfig) -> None:
     net = FacePhysStream(_any_weights(config))
-    own = stream_twin.FacePhysStream(config, _arrays(net), dtype="float64")
+    own = JaxStep(net, dtype="float64")
     assert own.state_names() == net.state_names()
-    frames, dt_s = _clip(config, 1, 9)
+    frames, dt_s = _clip(config, 9)
     expected, after = net.init_state(), net.init_state()
     state = first = {name: x.numpy() for name, x in after.items()}
     step, pulse = jax.jit(own.step), []
