@@ -279,7 +279,7 @@ def read_options(name: str, words: Sequence[str]) -> tuple[Any, bool]:
 
     Raises PhyskitError for words that describe none.
     """
-    from physkit.core.config import parse_words
+    from physkit.core.parse import parse_words
 
     command = COMMANDS[name]
     config_class = getattr(importlib.import_module(command.module), command.config)

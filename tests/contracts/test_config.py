@@ -14,8 +14,9 @@ import pytest
 import yaml
 
 from physkit.cli import COMMANDS, main, read_options
-from physkit.core.config import decisive, make_parser, option_names, read_config, to_yaml
+from physkit.core.config import decisive, option_names, to_yaml
 from physkit.core.errors import PhyskitError
+from physkit.core.parse import make_parser, read_config
 from physkit.models import CONFIGS
 
 REPOSITORY = Path(__file__).parents[2]
@@ -174,7 +175,7 @@ def test_no_field_of_any_config_runs_or_imports_what_a_file_says(
     touched, path = tmp_path / "touched", tmp_path / "config.yaml"
     (tmp_path / "trap.py").write_text(f"open({str(touched)!r}, 'w')\nTrap = object")
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr("physkit.core.config.make_parser", cache_by_command(make_parser))
+    monkeypatch.setattr("physkit.core.parse.make_parser", cache_by_command(make_parser))
     module = importlib.import_module(COMMANDS[command].module)
     for name in option_names(getattr(module, COMMANDS[command].config)):
         for attack, value in ATTACKS.items():
