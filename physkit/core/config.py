@@ -9,9 +9,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from physkit.core.registry import Registry, unknown_name
 
-if TYPE_CHECKING:
-    pass
-
 T = TypeVar("T")
 
 CLASSES: dict[type, Registry] = {}
