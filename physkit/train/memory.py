@@ -12,7 +12,6 @@ from torch.utils._pytree import tree_leaves
 
 from physkit.core.errors import InputError
 from physkit.nn.streaming import PulseModel
-from physkit.train.clips import input_size
 
 OVERHEAD, FIXED_BYTES = 1.5, 100_000_000
 """What a step takes beside what its forward pass saves: a factor, and a sum. FacePhys in float32
@@ -108,4 +107,4 @@ def clips_of(
     checkpoint_frames: int | None,
 ) -> Clips:
     """The clips as the network takes them, out of crops of `size_px`."""
-    return Clips(batch, frames, input_size(net) or (size_px, size_px), checkpoint_frames)
+    return Clips(batch, frames, net.crop_size or (size_px, size_px), checkpoint_frames)
