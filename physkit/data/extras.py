@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
 
 import numpy as np
 
@@ -25,9 +24,7 @@ def cached(name: str, recording: StoredRecording, frames: slice) -> np.ndarray:
     return recording.feature(name, frames)
 
 
-def read_extra(
-    name: str, read: ReadExtra, recording: StoredRecording, frames: slice
-) -> np.ndarray[Any, Any]:
+def read_extra(name: str, read: ReadExtra, recording: StoredRecording, frames: slice) -> np.ndarray:
     """The rows at these frames. Raises InputError where they are missing or of another number."""
     rows = np.asarray(read(recording, frames))
     if rows.shape[:1] != (frames.stop - frames.start,):

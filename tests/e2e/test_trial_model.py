@@ -6,8 +6,16 @@ from typing import Any
 
 import pytest
 import torch
-from test_fit_kill import curve, last_step, weights
-from trainings import ended_well, people_store, small_run, start_all, wait_for
+from trainings import (
+    curve,
+    ended_well,
+    last_step,
+    people_store,
+    small_run,
+    start_all,
+    wait_for,
+    weights,
+)
 from trial_model import CUE, Trial, TrialConfig, fit_trial, write_base, write_cues
 
 from physkit.core.errors import InputError, WeightsError
@@ -24,9 +32,7 @@ from physkit.weights.load import load_model
 
 def trial_run(store: Path, out: Path, base: Path, **changes: Any) -> FitConfig:
     options = {"max_steps": 8, "validate_every": 4, "checkpoint_every": 1, "resume": True}
-    return small_run(
-        store, out, model="trial", model_config={"base": str(base)}, **{**options, **changes}
-    )
+    return small_run(store, out, model=TrialConfig(str(base)), **{**options, **changes})
 
 
 def registered() -> Any:
