@@ -48,7 +48,7 @@ def clip_pulse(
       state before it. The gradient stays exact; memory holds one block and the states between.
     """
     if checkpoint_frames is None:
-        pulse, _ = net(*_inputs(net, clip, dt_s, None, extras))
+        pulse, _ = net(*inputs(net, clip, dt_s, None, extras))
         return _one_a_frame(net, pulse, clip)
     if not net.can_stream:
         raise InputError(
@@ -63,8 +63,8 @@ def clip_pulse(
     state, pulses = None, []
     for start in range(0, clip.shape[1], checkpoint_frames):
         block = slice(start, start + checkpoint_frames)
-        inputs = _inputs(net, clip[:, block], dt_s[:, block], state, _rows(extras, block))
-        pulse, state = checkpoint(run, *inputs, use_reentrant=False)
+        arguments = inputs(net, clip[:, block], dt_s[:, block], state, _rows(extras, block))
+        pulse, state = checkpoint(run, *arguments, use_reentrant=False)
         pulses.append(pulse)
     return _one_a_frame(net, torch.cat(pulses, dim=1), clip)
 
@@ -80,13 +80,13 @@ def stream_pulse(
     for start in range(0, frames.shape[1], CHUNK_FRAMES):
         part = slice(start, start + CHUNK_FRAMES)
         clip = as_input(frames[:, part], size)
-        pulse, state = net(*_inputs(net, clip, dt_s[:, part], state, _rows(extras, part)))
+        pulse, state = net(*inputs(net, clip, dt_s[:, part], state, _rows(extras, part)))
         pulses.append(pulse)
     pulses.append(net.finish(state))
     return torch.cat(pulses, dim=1)
 
 
-def _inputs(
+def inputs(
     net: PulseModel[Any], clip: Tensor, dt_s: Tensor, state: Any, extras: Extras | None
 ) -> tuple[Any, ...]:
     """Arguments of `forward`; only a network that asks for extras is given any."""

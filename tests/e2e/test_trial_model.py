@@ -20,8 +20,10 @@ from trial_model import CUE, Trial, TrialConfig, fit_trial, write_base, write_cu
 
 from physkit.core.errors import InputError, WeightsError
 from physkit.data.datamodule import collate
+from physkit.data.store import open_store
 from physkit.data.windows.config import SlidingWindowsConfig, WindowSource
 from physkit.data.windows.sampling import SlidingWindows
+from physkit.inference.recordings import predict_recording
 from physkit.models import CONFIGS, MODELS
 from physkit.train.clips import stream_pulse
 from physkit.train.objective import Objective
@@ -91,6 +93,14 @@ def test_it_trains_survives_a_kill_and_loads_beside_its_frozen_part(
         net: Any = load_model("trial", file)
     loss = card.provenance["metrics"]["validation_loss"]
     assert validation_loss(net, store) == pytest.approx(loss, rel=1e-5)
+    recording = open_store(store)["e_1"]
+    read = predict_recording(recording, net, chunk_frames=50, device=torch.device("cpu"))
+    with torch.inference_mode():
+        frames = torch.from_numpy(recording.frames()) / 255
+        cues = torch.from_numpy(recording.feature(CUE, slice(0, len(frames))))
+        whole = net(frames[None], torch.empty(1, len(frames)), None, {CUE: cues[None]})[0][0]
+    n = len(read.prediction)
+    torch.testing.assert_close(torch.from_numpy(read.prediction).float(), whole[:n])
 
 
 def test_adapters_have_a_fifth_of_the_rate_and_frozen_weights_none(tmp_path: Path) -> None:

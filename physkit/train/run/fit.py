@@ -73,9 +73,7 @@ class _Run:
         check_apart(tables | test, populations)
         for each in (windows, validation):
             build.check_crops(net, each)
-        notes = check_memory(
-            config, net, size_px=windows.table.size_px, on_gpu=accelerator(config) == "gpu"
-        )
+        notes = check_memory(config, net, windows, on_gpu=accelerator(config) == "gpu")
         before = state["physkit"]["record"] if state else None
         name = before["run"] if before else uuid.uuid4().hex[:8]
         origin = before.get("begun_with") if before else begun_with(config)

@@ -8,6 +8,7 @@ import torch
 
 from physkit.core.errors import InputError
 from physkit.core.machine import MB, available_mb
+from physkit.data.windows.sampling import RandomWindows
 from physkit.nn.streaming import PulseModel
 from physkit.train.memory import Clips, clips_of, training_bytes
 from physkit.train.module import module_class
@@ -20,7 +21,7 @@ LEAST_FRAMES = 32
 
 
 def check_memory(
-    config: FitConfig, net: PulseModel[Any], *, size_px: int, on_gpu: bool
+    config: FitConfig, net: PulseModel[Any], windows: RandomWindows, *, on_gpu: bool
 ) -> tuple[str, ...]:
     """A note where the memory could not be counted.
 
@@ -31,8 +32,11 @@ def check_memory(
         net,
         batch=-(-config.data.batch_size // (config.trainer.n_processes)),
         frames=config.data.n_frames,
-        size_px=size_px,
+        size_px=windows.table.size_px,
         checkpoint_frames=config.trainer.checkpoint_frames,
+        extras={name: torch.from_numpy(rows)[0] for name, rows in windows[0].extras.items()}
+        if net.extras
+        else {},
     )
 
     def needed(asked: Clips) -> float:
