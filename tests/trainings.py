@@ -5,7 +5,7 @@ import multiprocessing
 import os
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from torch import Tensor
 from window_stores import write_steady
 
 from physkit.data.splits import StoreConfig
-from physkit.data.windows.config import AugmentConfig, DataConfig
+from physkit.data.windows.config import DataConfig
 from physkit.models.facephys.config import FacePhysConfig
 from physkit.train.config import OptimConfig, RunConfig, TrainerConfig
 from physkit.train.csv_log import read_csv_log
@@ -48,11 +48,9 @@ def small_run(store: Path, out: Path, **changes: Any) -> FitConfig:
     """Four steps on a to d, validated by e and f."""
     config = FitConfig(
         out=str(out),
-        stores={
-            "people": StoreConfig(str(store), train=("a", "b", "c", "d"), validation=("e", "f"))
-        },
+        stores=divided(store, train="abcd", validation="ef"),
         model=FacePhysConfig(**SMALL),
-        data=DataConfig(n_frames=FRAMES, augment=AugmentConfig(), batch_size=2),
+        data=DataConfig(n_frames=FRAMES, batch_size=2),
         optim=OptimConfig(lr=3e-3),
         trainer=TrainerConfig(max_steps=4, validate_every=4, accelerator="cpu"),
         run=RunConfig(checkpoint_every=2, log_every=1, plots=0, workers=0, threads=1),
@@ -60,19 +58,24 @@ def small_run(store: Path, out: Path, **changes: Any) -> FitConfig:
     return changed(config, **changes)
 
 
-BLOCKS = ("data", "optim", "trainer", "run", "score")
+def divided(
+    store: Path, *, train: Iterable[str], **others: Iterable[str]
+) -> dict[str, StoreConfig]:
+    """One store whose people are listed, one letter each or by name."""
+    lists = {purpose: tuple(people) for purpose, people in others.items()}
+    return {"s": StoreConfig(str(store), train=tuple(train), **lists)}  # type: ignore[arg-type]
 
 
 def changed(config: FitConfig, **changes: Any) -> FitConfig:
-    """The config with fields that have other values, whichever block they are in."""
+    """The config with some fields changed, those of its blocks too, whichever block has them."""
     for name, value in changes.items():
-        block = next((b for b in BLOCKS if hasattr(getattr(config, b), name)), None)
-        if hasattr(config, name):
+        if name in {field.name for field in dataclasses.fields(config)}:
             config = dataclasses.replace(config, **{name: value})
-        else:
-            assert block is not None, name
-            part = dataclasses.replace(getattr(config, block), **{name: value})
-            config = dataclasses.replace(config, **{block: part})
+            continue
+        blocks = ("data", "optim", "trainer", "run")
+        block = next(b for b in blocks if hasattr(getattr(config, b), name))
+        inner = dataclasses.replace(getattr(config, block), **{name: value})
+        config = dataclasses.replace(config, **{block: inner})
     return config
 
 
