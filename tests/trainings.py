@@ -68,15 +68,14 @@ def divided(
 
 def changed(config: FitConfig, **changes: Any) -> FitConfig:
     """The config with some fields changed, those of its blocks too, whichever block has them."""
-    for name, value in changes.items():
-        if name in {field.name for field in dataclasses.fields(config)}:
-            config = dataclasses.replace(config, **{name: value})
-            continue
-        blocks = ("data", "optim", "trainer", "run")
-        block = next(b for b in blocks if hasattr(getattr(config, b), name))
-        inner = dataclasses.replace(getattr(config, block), **{name: value})
-        config = dataclasses.replace(config, **{block: inner})
-    return config
+    top = {field.name for field in dataclasses.fields(config)}
+    own = {name: value for name, value in changes.items() if name in top}
+    for block in ("data", "optim", "trainer", "run"):
+        part = own.get(block, getattr(config, block))
+        fields = {field.name for field in dataclasses.fields(part)} - top
+        inner = {name: value for name, value in changes.items() if name in fields}
+        own[block] = dataclasses.replace(part, **inner)
+    return dataclasses.replace(config, **own)
 
 
 def start(
