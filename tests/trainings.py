@@ -3,18 +3,22 @@
 import dataclasses
 import multiprocessing
 import os
+import socket
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
 from window_stores import write_steady
 
 from physkit.data.splits import StoreConfig
 from physkit.data.windows.config import DataConfig
 from physkit.models.facephys.config import FacePhysConfig
 from physkit.train.config import OptimConfig, RunConfig, TrainerConfig
+from physkit.train.csv_log import read_csv_log
 from physkit.train.run.config import FitConfig
+from physkit.weights.file import read_weights
 
 SMALL = {
     **dict.fromkeys(("height", "width", "channels"), 8),
@@ -22,6 +26,7 @@ SMALL = {
     "n_blocks": 1,
 }
 """Fields of the smallest FacePhys."""
+BY_THE_CLOCK = {"frames_per_s", "peak_rss_mb"}
 DEADLINE_S = 300.0
 FRAMES = 96
 PROCESSES = multiprocessing.get_context("forkserver")
@@ -63,22 +68,55 @@ def divided(
 
 def changed(config: FitConfig, **changes: Any) -> FitConfig:
     """The config with some fields changed, those of its blocks too, whichever block has them."""
-    for name, value in changes.items():
-        if name in {field.name for field in dataclasses.fields(config)}:
-            config = dataclasses.replace(config, **{name: value})
-            continue
-        blocks = ("data", "optim", "trainer", "run")
-        block = next(b for b in blocks if hasattr(getattr(config, b), name))
-        inner = dataclasses.replace(getattr(config, block), **{name: value})
-        config = dataclasses.replace(config, **{block: inner})
-    return config
+    top = {field.name for field in dataclasses.fields(config)}
+    own = {name: value for name, value in changes.items() if name in top}
+    for block in ("data", "optim", "trainer", "run"):
+        part = own.get(block, getattr(config, block))
+        fields = {field.name for field in dataclasses.fields(part)} - top
+        inner = {name: value for name, value in changes.items() if name in fields}
+        own[block] = dataclasses.replace(part, **inner)
+    return dataclasses.replace(config, **own)
 
 
-def start(config: FitConfig, environment: Mapping[str, str] | None = None) -> Any:
-    """The run in a process of its own."""
-    process = PROCESSES.Process(target=_fit, args=(config, dict(environment or {})))
+def start(
+    config: FitConfig,
+    environment: Mapping[str, str] | None = None,
+    *,
+    run: Callable[[FitConfig, dict[str, str]], None] | None = None,
+) -> Any:
+    """The run in a process of its own. run: what trains there; by default `physkit.fit`."""
+    process = PROCESSES.Process(target=run or _fit, args=(config, dict(environment or {})))
     process.start()
     return process
+
+
+def start_all(
+    config: FitConfig,
+    n_processes: int,
+    *,
+    run: Callable[[FitConfig, dict[str, str]], None] | None = None,
+) -> list[Any]:
+    """The run in processes that train together, started as torchrun starts them."""
+    if n_processes == 1:
+        return [start(config, run=run)]
+    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": _free_port()}
+    shared |= {"WORLD_SIZE": str(n_processes), "TORCHELASTIC_RUN_ID": "test"}
+    together = on_devices(config, n_processes)
+    return [
+        start(together, shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)}, run=run)
+        for rank in range(n_processes)
+    ]
+
+
+def on_devices(config: FitConfig, n: int) -> FitConfig:
+    """The run in so many processes."""
+    return changed(config, devices=n)
+
+
+def _free_port() -> str:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return str(probe.getsockname()[1])
 
 
 def _fit(config: FitConfig, environment: dict[str, str]) -> None:
@@ -101,3 +139,21 @@ def ended_well(process: Any) -> bool:
     """Whether the process came to its end by itself, without an error."""
     process.join(DEADLINE_S)
     return bool(process.exitcode == 0)
+
+
+def curve(config: FitConfig) -> list[dict[str, float]]:
+    """All that was logged but speed and memory."""
+    rows = read_csv_log(Path(config.out) / "metrics.csv")
+    return [{k: float(v) for k, v in row.items() if v and k not in BY_THE_CLOCK} for row in rows]
+
+
+def weights(config: FitConfig, name: str) -> dict[str, Tensor]:
+    """The weights called best or last."""
+    return read_weights(Path(config.out) / f"{name}.safetensors")[1]
+
+
+def last_step(config: FitConfig) -> int:
+    """The last step that is logged; 0 before there is one."""
+    log = Path(config.out) / "metrics.csv"
+    lines = log.read_text().splitlines()[1:] if log.exists() else []
+    return max((int(line.split(",")[0]) for line in lines if "," in line), default=0)

@@ -4,6 +4,7 @@ import difflib
 import importlib
 import pkgutil
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any
 
@@ -20,6 +21,12 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UnknownNameError
 
 NAMES: dict[str, Collection[str]] = {}
 """What can be chosen by name, by kind: every registry puts itself here when it is made."""
+
+
+def import_path(path: str) -> Any:
+    """The object at `package.module:attribute`."""
+    module, _, attribute = path.partition(":")
+    return getattr(importlib.import_module(module), attribute)
 
 
 class Registry(Collection[str]):
@@ -54,9 +61,8 @@ class Registry(Collection[str]):
         """
         if name not in self.entries:
             raise unknown_name(self.kind, name, self.entries)
-        module_name, attribute = self.entries[name].split(":")
         try:
-            module = importlib.import_module(module_name)
+            return import_path(self.entries[name])
         except ModuleNotFoundError as error:
             if name not in self.extras:
                 raise
@@ -64,7 +70,16 @@ class Registry(Collection[str]):
                 f"{self.kind} '{name}' needs the package '{error.name}': "
                 f"pip install 'physkit[{self.extras[name]}]'"
             ) from error
-        return getattr(module, attribute)
+
+    @contextmanager
+    def registered(self, name: str, path: str) -> Iterator[None]:
+        """With one more entry for as long as the block lasts: for plugins, and for tests."""
+        before = self.entries
+        self.entries = MappingProxyType({**before, name: path})
+        try:
+            yield
+        finally:
+            self.entries = before
 
 
 def names_of(kind: str) -> Collection[str]:

@@ -1,6 +1,6 @@
 """Windows of stores as batches: the same for any number of processes, from any position on."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,6 +31,8 @@ class Batch(NamedTuple):
     """Store and name of each recording."""
     subjects: tuple[str, ...]
     """The people."""
+    extras: Mapping[str, Tensor]
+    """What a network reads beside frames, by name: (b t ...)."""
 
 
 class WindowBatches(Sampler[list[int]]):
@@ -152,6 +154,10 @@ def collate(windows: Sequence[Window | PhyskitError]) -> Batch | PhyskitError:
         fps=torch.tensor([_fps(window) for window in good]),
         recordings=tuple(f"{window.store}/{window.recording}" for window in good),
         subjects=tuple(window.subject for window in good),
+        extras={
+            name: torch.from_numpy(np.stack([window.extras[name] for window in good]))
+            for name in good[0].extras
+        },
     )
 
 

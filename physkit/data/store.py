@@ -30,6 +30,8 @@ COLUMN_PREFIX = "label_"
 """Arrays so called hold what else the contact sensor measured, at the pulse's times."""
 GROUP_FILE = "zarr.json"
 """The file that makes a folder a Zarr group."""
+FEATURES, VALUES = "features", "values"
+"""Group of a recording's cached features, and the array of each."""
 NO_SEGMENT = -1
 """Segment number of a frame without a face."""
 
@@ -139,6 +141,22 @@ class StoredRecording:
         """What else was measured at the pulse's times, by name with its unit."""
         names = [name for name in self.group.array_keys() if name.startswith(COLUMN_PREFIX)]
         return {name.removeprefix(COLUMN_PREFIX): self._read(name) for name in sorted(names)}
+
+    def feature(self, name: str, frames: slice) -> np.ndarray:
+        """Rows of the cached feature called so, one a frame.
+
+        Raises InputError where the recording has no such cache.
+        """
+        path = f"{FEATURES}/{name}/{VALUES}"
+        if path not in self.group:
+            raise InputError(
+                f"{self.place}: has no cached '{name}', which the model reads beside frames; add "
+                f"it to the store first, as {path} with a row for each frame"
+            )
+        try:
+            return np.asarray(self._array(path)[frames])
+        except (OSError, ValueError, RuntimeError) as error:
+            raise self._damaged(path, error) from error
 
     def _attribute(self, name: str) -> Any:
         try:

@@ -1,19 +1,22 @@
 """What every pipeline that runs a model needs: the model, its input size, its device."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
-from physkit.core.errors import InputError, PhyskitError
-from physkit.models.facephys.network import FacePhys
+from physkit.core.errors import InputError, PhyskitError, WeightsError
+from physkit.models import deployable
 from physkit.nn.streaming import PulseModel
 from physkit.weights.file import sha256
 from physkit.weights.load import load_model, read_any_weights
 from physkit.weights.manifest import known_weights, weights_at_hand
 
+if TYPE_CHECKING:
+    from physkit.models.facephys.network import FacePhys
+
 CROP_SIZE_PX = 36
-"""Side of a crop for models that do not say how large a crop they read."""
+"""Side of a crop for models that read crops of any size."""
 
 
 def choose_model(
@@ -47,23 +50,26 @@ def choose_weights(name: str, weights_file: str | None) -> tuple[str, Path | Non
     return name, weights, notes
 
 
-def load_facephys(weights_file: str | None) -> tuple[FacePhys, str]:
-    """A FacePhys, and the checksum of its weights file; None as in `choose_weights`.
+def load_deployable(weights_file: str | None) -> tuple["FacePhys", str]:
+    """A network that can be exported, and the checksum of its weights file.
 
-    Raises WeightsError.
+    weights_file: None as in `choose_weights`. Raises WeightsError.
     """
-    _, path, _ = choose_weights("facephys", weights_file)
-    net = load_model("facephys", path)
-    assert isinstance(net, FacePhys)
+    name, path, _ = choose_weights("auto", weights_file)
+    net = load_model(name, path)
     assert path is not None  # or there would be no network
-    return net, sha256(path)
+    if net.deployed is None:
+        raise WeightsError(
+            f"{path}: weights of '{name}', which has no form to export; give those of "
+            f"{' or '.join(deployable())}"
+        )
+    return cast("FacePhys", net), sha256(path)
 
 
 def crop_size_px(model: PulseModel[Any]) -> int:
     """Side of the square crops that the model reads."""
-    config = getattr(model, "config", None)
-    width, height = (getattr(config, side, CROP_SIZE_PX) for side in ("width", "height"))
-    return square_px(type(model).__name__, height=int(height), width=int(width))
+    height, width = model.crop_size or (CROP_SIZE_PX, CROP_SIZE_PX)
+    return square_px(type(model).__name__, height=height, width=width)
 
 
 def square_px(model: str, *, height: int, width: int) -> int:

@@ -8,7 +8,7 @@ import numpy as np
 from physkit.core.errors import InputError
 from physkit.inference.inference import choose_weights, crop_size_px, square_px, usable_device
 from physkit.inference.stream import ModelReader, StretchReader
-from physkit.models import MODELS
+from physkit.models import MODELS, deployable
 from physkit.runtime.engines import BY_SUFFIX
 from physkit.runtime.session import Session
 from physkit.weights.load import load_model
@@ -83,12 +83,14 @@ def choose_reader(
             _check_any_rate(session)
         return choice
     name, path, notes = choose_weights(model, weights)
-    if runtime == "torch" and (path is None or name != "facephys" or not frame_by_frame):
+    has_step = MODELS[name].deployed is not None and path is not None
+    if runtime == "torch" and not (has_step and frame_by_frame):
         net = load_model(name, path)
         reader = ModelReader(net, usable_device(device))
         return Choice(name, runtime, reader, crop_size_px(net), notes)
-    if name != "facephys" or path is None:
-        raise InputError(f"--runtime {runtime}: runs facephys, not {name}; leave --runtime out")
+    if path is None or not has_step:
+        known = " and ".join(deployable())
+        raise InputError(f"--runtime {runtime}: runs {known}, not {name}; leave --runtime out")
     session = Session(path, runtime=runtime, threads=threads or 1, device=device)
     return _of_session(name, session, notes)
 

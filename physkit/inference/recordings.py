@@ -1,6 +1,7 @@
 """A model over prepared recordings."""
 
 from collections.abc import Collection, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,12 +11,13 @@ from tqdm import tqdm
 from physkit.core.errors import InputError
 from physkit.core.naming import natural_order
 from physkit.core.registry import unknown_name
+from physkit.data.extras import ReadExtra, extra_readers, read_extra
 from physkit.data.store import NO_SEGMENT, Store, StoredRecording
 from physkit.data.windows.label import clean_label
 from physkit.evaluate.predictions import MIN_SAMPLES, PredictedRecording
 from physkit.inference.crops import TimedCrop
 from physkit.inference.inference import crop_size_px, usable_device
-from physkit.inference.stream import ModelReader, PulseStream
+from physkit.inference.stream import ModelReader, PulseStream, ReadRows
 from physkit.media.picture import resized
 from physkit.nn.streaming import PulseModel
 from physkit.runtime.torch_cpu import flushed_denormals, torch_threads
@@ -99,7 +101,8 @@ def predict_recording(
     out; the true times of the others stand beside them.
     Raises InputError where too little is left, or where crops are smaller than the model reads.
     """
-    stream = PulseStream(ModelReader(model, device), chunk_frames=chunk_frames)
+    reader = ModelReader(model, device, _extras(recording, model))
+    stream = PulseStream(reader, chunk_frames=chunk_frames)
     for item in recording_crops(recording, size=crop_size_px(model)):
         stream.push(item)
     pulse = stream.finish()
@@ -121,6 +124,19 @@ def predict_recording(
         timestamps_s=pulse.timestamps_s[known],
         conditions=recording.conditions,
     )
+
+
+def _extras(recording: StoredRecording, model: PulseModel[Any]) -> dict[str, ReadRows]:
+    """What gives the model's extra inputs of that recording, by name."""
+
+    def rows(frames: np.ndarray, *, name: str, read: ReadExtra) -> np.ndarray:
+        first = int(frames[0])
+        part = slice(first, int(frames[-1]) + 1)
+        found: np.ndarray = read_extra(name, read, recording, part)[frames - first]
+        return found
+
+    readers = extra_readers(model.extras)
+    return {name: partial(rows, name=name, read=read) for name, read in readers.items()}
 
 
 def recording_crops(recording: StoredRecording, *, size: int) -> Iterator[TimedCrop]:

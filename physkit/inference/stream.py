@@ -4,15 +4,20 @@ from abc import ABC, abstractmethod
 from array import array
 from bisect import bisect_left
 from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
+from physkit.core.errors import InputError
 from physkit.core.types import Pulse
 from physkit.core.units import MAX_GAP_S, NOMINAL_DT_S
 from physkit.inference.crops import TimedCrop
 from physkit.nn.streaming import PulseModel
+
+ReadRows = Callable[[np.ndarray], np.ndarray]
+"""Rows (t ...) of an extra input at frames of a stream, given by number in ascending order."""
 
 
 class StretchReader(ABC):
@@ -27,6 +32,9 @@ class StretchReader(ABC):
     def begin(self) -> None:
         """A new stretch, from the initial state."""
 
+    def locate(self, frames: Sequence[int]) -> None:  # noqa: B027 - most need not know
+        """Which frames of the stream the next `read` gives, for what reads more than pictures."""
+
     @abstractmethod
     def read(self, crops: np.ndarray, dt_s: np.ndarray) -> np.ndarray:
         """Pulse (k,) of the next crops (n h w 3), uint8 or float32 in [0, 1], and dt_s (n,).
@@ -40,9 +48,26 @@ class StretchReader(ABC):
 
 
 class ModelReader(StretchReader):
-    """Any pulse model, in torch."""
+    """Any pulse model, in torch.
 
-    def __init__(self, model: PulseModel[Any], device: torch.device) -> None:
+    extras: gives the rows of what the model reads beside frames, by name, at frames of the stream.
+    Raises InputError where the model reads more than it is given.
+    """
+
+    def __init__(
+        self,
+        model: PulseModel[Any],
+        device: torch.device,
+        extras: Mapping[str, ReadRows] | None = None,
+    ) -> None:
+        missing = sorted(set(model.extras) - set(extras or {}))
+        if missing:
+            raise InputError(
+                f"{type(model).__name__} reads '{missing[0]}' beside frames, which only prepared "
+                "stores hold; use physkit evaluate"
+            )
+        self._extras = extras or {}
+        self._rows: dict[str, torch.Tensor] = {}
         self.warmup_s, self.can_stream = model.warmup_s, model.can_stream
         self._model = model.to(device)
         self._device = device
@@ -51,12 +76,19 @@ class ModelReader(StretchReader):
     def begin(self) -> None:
         self._state = None
 
+    def locate(self, frames: Sequence[int]) -> None:
+        self._rows = {
+            name: torch.from_numpy(read(np.asarray(frames)))[None].to(self._device)
+            for name, read in self._extras.items()
+        }
+
     def read(self, crops: np.ndarray, dt_s: np.ndarray) -> np.ndarray:
         clip = torch.from_numpy(crops).to(self._device)
         clip = clip.float().div_(255) if clip.dtype == torch.uint8 else clip.float()
         durations_s = torch.from_numpy(dt_s.astype(np.float32)).to(self._device)
         with torch.inference_mode():
-            pulse, self._state = self._model(clip[None], durations_s[None], self._state)
+            given = (self._rows,) if self._rows else ()
+            pulse, self._state = self._model(clip[None], durations_s[None], self._state, *given)
             answer: np.ndarray = pulse[0].cpu().numpy()
         return answer
 
@@ -88,6 +120,7 @@ class PulseStream:
         self._samples = array("d")
         self._owed: deque[int] = deque()
         self._waiting: list[np.ndarray] = []
+        self._waiting_at: list[int] = []
         self._waiting_s: list[float] = []
         self._segment: int | None = None
         self._latest_s: float | None = None
@@ -128,6 +161,7 @@ class PulseStream:
             self._n_settled, self._is_settled = 0, self._reader.warmup_s == 0
         self._owed.append(len(self._samples) - 1)
         self._waiting.append(item.crop)
+        self._waiting_at.append(len(self._samples) - 1)
         self._waiting_s.append(item.timestamp_s)
         self._segment, self._latest_s = item.segment, item.timestamp_s
         self.n_seen += 1
@@ -182,11 +216,12 @@ class PulseStream:
         n = min(n, self._chunk_frames)
         self._deliver(self._read(0, n))
         self._read_s = self._waiting_s[n - 1]
-        del self._waiting[:n], self._waiting_s[:n]
+        del self._waiting[:n], self._waiting_s[:n], self._waiting_at[:n]
         return True
 
     def _read(self, first: int, n: int) -> np.ndarray:
         part = slice(first, first + n)
+        self._reader.locate(self._waiting_at[part])
         return self._reader.read(np.stack(self._waiting[part]), self._durations_s()[part])
 
     def _durations_s(self) -> np.ndarray:

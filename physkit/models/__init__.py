@@ -29,3 +29,8 @@ CONFIGS = Registry(
 )
 """Name of a network that can be trained to its config class, which imports nothing heavy."""
 choice_of_class(ModelConfig, CONFIGS)
+
+
+def deployable() -> list[str]:
+    """Names of the networks that `physkit export` and `physkit.Session` take."""
+    return [name for name in CONFIGS if MODELS[name].deployed]

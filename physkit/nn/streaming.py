@@ -1,12 +1,15 @@
 """The protocol of every pulse model, network or classical method."""
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Generic, Literal, TypeVar
+from collections.abc import Mapping
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 import torch
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
+
+from physkit.nn.config import ModelConfig
 
 State = dict[str, Tensor]
 """What most networks carry from frame to frame: named tensors, batch first."""
@@ -24,7 +27,29 @@ class PulseModel(nn.Module, ABC, Generic[StateT]):
 
     In training mode a call without a state answers every frame of its clips (k = t) with what is
     compared with their labels; for most networks that is the pulse.
+
+    The rest of physkit asks a model what it needs by what stands below, and never for its class.
+    A model with `extras` takes them as a fourth argument of `forward`: a mapping from name to
+    tensor (b t ...).
     """
+
+    config_class: ClassVar[type[ModelConfig] | None] = None
+    """Class of a network's config, its only argument. None: a method without weights."""
+
+    base_field: ClassVar[str | None] = None
+    """Field of the config that names the file of weights which are never trained. Weights files
+    then hold the checksum of that file beside what was trained. None: all weights are in one."""
+
+    picture_fields: ClassVar[frozenset[str]] = frozenset()
+    """Fields of the config in which weights may differ that `adapt_weights` makes fit."""
+
+    shard_classes: ClassVar[tuple[type[nn.Module], ...]] = ()
+    """Layers that FSDP shards one by one; they are only used by calling them. Empty: the network
+    is sharded as one."""
+
+    deployed: ClassVar[str | None] = None
+    """Dotted path of its deployed one-frame form, which `physkit export` and `physkit.Session`
+    run; it is made from the network. None: there is none."""
 
     can_stream: ClassVar[bool] = True
     """Whether pulse comes while frames do. False: all of it comes from `finish`."""
@@ -37,9 +62,60 @@ class PulseModel(nn.Module, ABC, Generic[StateT]):
     `physkit.train.memory` count it."""
 
     @property
+    def crop_size(self) -> tuple[int, int] | None:
+        """Rows and columns of the crops that it reads; None: any."""
+        return None
+
+    @property
+    def clip_frames(self) -> int | None:
+        """Frames of the clips that it is trained on; None: any number."""
+        return None
+
+    @property
+    def extras(self) -> tuple[str, ...]:
+        """Names of what it reads beside frames: see `physkit/data/extras.py`."""
+        return ()
+
+    @property
     def label_form(self) -> Literal["standardised", "diff"]:
         """Form of the label that the answer in training mode is compared with."""
         return "standardised"
+
+    def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
+        """What an optimizer trains, in groups that may have a learning rate and more of their own.
+
+        lr: the learning rate of a group that names none.
+        """
+        return [{"params": [p for p in self.parameters() if p.requires_grad], "lr": lr}]
+
+    def trained_state_dict(self) -> dict[str, Tensor]:
+        """What of the weights is worth a file: all, or what stands beside `base_field`'s."""
+        return dict(self.state_dict())
+
+    def load_trained(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take up what `trained_state_dict` gave.
+
+        Raises ValueError, naming the first, where tensors are missing, superfluous or of another
+        shape.
+        """
+        expected = self.trained_state_dict()
+        wrong = sorted(
+            name
+            for name in expected.keys() | tensors.keys()
+            if name not in expected
+            or name not in tensors
+            or expected[name].shape != tensors[name].shape
+        )
+        if wrong:
+            raise ValueError(
+                f"{len(wrong)} tensors are missing, superfluous or of another shape, first "
+                f"'{wrong[0]}'"
+            )
+        self.load_state_dict(dict(tensors), strict=False)
+
+    def adapt_weights(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Weights of this model for crops of another size, made to fit where that is possible."""
+        return dict(tensors)
 
     @abstractmethod
     def init_state(self, batch_size: int = 1) -> StateT:

@@ -147,10 +147,10 @@ def run(config: ExportConfig, *, progress: bool = False) -> ExportResult:
     from physkit.export import TARGETS
     from physkit.export.target import write_states
     from physkit.inference.clip import SYNTHETIC, continued, read_calibration, read_clip
-    from physkit.inference.inference import crop_size_px, load_facephys
+    from physkit.inference.inference import crop_size_px, load_deployable
     from physkit.runtime.torch_cpu import torch_threads
 
-    net, weights_sha256 = load_facephys(config.weights)
+    net, weights_sha256 = load_deployable(config.weights)
     size, folder = crop_size_px(net), Path(config.out)
     jobs = [
         (target, request)

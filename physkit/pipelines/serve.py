@@ -210,9 +210,9 @@ def _export(weights: str | None) -> Path:
     from physkit.core.files import cache_folder
     from physkit.export import TARGETS
     from physkit.export.target import ExportRequest, write_states
-    from physkit.inference.inference import load_facephys
+    from physkit.inference.inference import load_deployable
 
-    net, checksum = load_facephys(weights)
+    net, checksum = load_deployable(weights)
     request = ExportRequest(weights_sha256=checksum)
     folder = cache_folder() / "web" / f"{checksum[:16]}-{ARTIFACT_FORMAT}"
     model = folder / request.file_name(".tflite")

@@ -28,3 +28,6 @@ LOGGERS = Registry(
     },
 )
 """Logger name to function from `LogPlace` to a Lightning logger."""
+
+MODULES = Registry("training module", {"facephys": "physkit.train.facephys:FacePhysModule"})
+"""Model name to its Lightning module; every other network has `PulseModule`."""

@@ -3,6 +3,9 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
+
+from torch.optim.lr_scheduler import LambdaLR
 
 
 @dataclass(frozen=True)
@@ -22,11 +25,9 @@ class Budget:
 
 
 @dataclass(frozen=True)
-class LearningRate:
-    """The learning rate of each step."""
+class RateShare:
+    """The share of its learning rate that a step takes, the same in all parameter groups."""
 
-    largest: float
-    """Learning rate that the schedule scales."""
     schedule: Callable[..., float]
     """A function of SCHEDULES."""
     final_share: float
@@ -35,7 +36,22 @@ class LearningRate:
     """Steps over which it first rises linearly."""
 
     def at(self, step: int, progress: float) -> float:
-        """Learning rate of the step after `step` others, at that share of the run."""
+        """Share for the step after `step` others, at that share of the run."""
         warmth = min(1.0, (step + 1) / self.warmup_steps) if self.warmup_steps else 1.0
-        rate = self.largest * warmth * self.schedule(progress, final_share=self.final_share)
-        return rate if math.isfinite(rate) else 0.0
+        share = warmth * self.schedule(progress, final_share=self.final_share)
+        return share if math.isfinite(share) else 0.0
+
+
+class BudgetLR(LambdaLR):
+    """LambdaLR that goes on by the budget which the run has now.
+
+    LambdaLR's own first step after a resumption is at the rate that the budget before it gave.
+    """
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up the step, and the rate of that step anew."""
+        super().load_state_dict(state_dict)
+        rates = [base * self.lr_lambdas[0](self.last_epoch) for base in self.base_lrs]
+        for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate
+        self._last_lr = rates

@@ -1,5 +1,6 @@
 """Clips through a network: as it takes them, with gradients in little memory, and in chunks."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -13,16 +14,12 @@ from torch.utils.checkpoint import checkpoint
 from physkit.core.errors import InputError
 from physkit.nn.streaming import PulseModel
 
+Extras = Mapping[str, Tensor]
+"""What a network reads beside frames, by name: (b t ...)."""
+
 CHUNK_FRAMES = 256
 """Frames that are read at once where no gradient is wanted."""
 WHITE = 255.0
-
-
-def input_size(net: PulseModel[Any]) -> tuple[int, int] | None:
-    """Rows and columns of the crops that a network reads; None where it takes any."""
-    config = getattr(net, "config", None)
-    height, width = getattr(config, "height", None), getattr(config, "width", None)
-    return None if height is None or width is None else (int(height), int(width))
 
 
 def as_input(
@@ -41,6 +38,7 @@ def clip_pulse(
     net: PulseModel[Any],
     clip: Float[Tensor, "b t h w 3"],
     dt_s: Float[Tensor, "b t"],
+    extras: Extras | None = None,
     *,
     checkpoint_frames: int | None = None,
 ) -> Float[Tensor, "b t"]:
@@ -50,7 +48,7 @@ def clip_pulse(
       state before it. The gradient stays exact; memory holds one block and the states between.
     """
     if checkpoint_frames is None:
-        pulse, _ = net(clip, dt_s)
+        pulse, _ = net(*inputs(net, clip, dt_s, None, extras))
         return _one_a_frame(net, pulse, clip)
     if not net.can_stream:
         raise InputError(
@@ -65,7 +63,8 @@ def clip_pulse(
     state, pulses = None, []
     for start in range(0, clip.shape[1], checkpoint_frames):
         block = slice(start, start + checkpoint_frames)
-        pulse, state = checkpoint(run, clip[:, block], dt_s[:, block], state, use_reentrant=False)
+        arguments = inputs(net, clip[:, block], dt_s[:, block], state, _rows(extras, block))
+        pulse, state = checkpoint(run, *arguments, use_reentrant=False)
         pulses.append(pulse)
     return _one_a_frame(net, torch.cat(pulses, dim=1), clip)
 
@@ -74,15 +73,28 @@ def stream_pulse(
     net: PulseModel[Any],
     frames: Shaped[Tensor, "b t h w 3"],
     dt_s: Float[Tensor, "b t"],
+    extras: Extras | None = None,
 ) -> Float[Tensor, "b t"]:
     """Pulse of frames of any length, read in chunks; without a gradient."""
-    size, pulses, state = input_size(net), [], None
+    size, pulses, state = net.crop_size, [], None
     for start in range(0, frames.shape[1], CHUNK_FRAMES):
         part = slice(start, start + CHUNK_FRAMES)
-        pulse, state = net(as_input(frames[:, part], size), dt_s[:, part], state)
+        clip = as_input(frames[:, part], size)
+        pulse, state = net(*inputs(net, clip, dt_s[:, part], state, _rows(extras, part)))
         pulses.append(pulse)
     pulses.append(net.finish(state))
     return torch.cat(pulses, dim=1)
+
+
+def inputs(
+    net: PulseModel[Any], clip: Tensor, dt_s: Tensor, state: Any, extras: Extras | None
+) -> tuple[Any, ...]:
+    """Arguments of `forward`; only a network that asks for extras is given any."""
+    return (clip, dt_s, state, extras or {}) if net.extras else (clip, dt_s, state)
+
+
+def _rows(extras: Extras | None, part: slice) -> Extras | None:
+    return {name: rows[:, part] for name, rows in extras.items()} if extras else None
 
 
 def _own(part: Tensor) -> Tensor:

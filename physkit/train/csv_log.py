@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities import rank_zero_only
 
 from physkit.core.files import whole_file
 
@@ -14,6 +15,7 @@ from physkit.core.files import whole_file
 class CsvLog(Logger):
     """A row for each call, with a fixed header: step first, then `columns`, empty where unknown.
 
+    Lightning's CSVLogger deletes the rows of a run that is resumed.
     after_step: a resumed run's step; rows of later steps, and a half-written one, are dropped.
     """
 
@@ -34,9 +36,11 @@ class CsvLog(Logger):
         """None."""
         return ""
 
+    @rank_zero_only
     def log_hyperparams(self, *_: Any, **__: Any) -> None:
         """Not in this file."""
 
+    @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Append a row."""
         if not self._is_begun:

@@ -1,6 +1,7 @@
 """How much memory training a network takes, counted before anything is computed."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ from torch.utils._pytree import tree_leaves
 
 from physkit.core.errors import InputError
 from physkit.nn.streaming import PulseModel
-from physkit.train.clips import input_size
+from physkit.train.clips import inputs
 
 OVERHEAD, FIXED_BYTES = 1.5, 100_000_000
 """What a step takes beside what its forward pass saves: a factor, and a sum. FacePhys in float32
@@ -38,6 +39,8 @@ class Clips:
     """Rows and columns."""
     checkpoint_frames: int | None = None
     """Frames between which the backward pass computes anew."""
+    extras: Mapping[str, Tensor] = field(default_factory=dict)
+    """What the network reads beside frames: one row of each, whatever its values."""
 
 
 def training_bytes(net: PulseModel[Any], clips: Clips, *, precision: str) -> int:
@@ -81,8 +84,12 @@ def _saved_bytes(
             clip = torch.empty(clips.batch, frames, *clips.size, 3, device=device)
             dt_s = torch.empty(clips.batch, frames, device=device)
             autocast = torch.autocast(device, dtype=dtype, enabled=dtype is not None)
+            rows = {
+                name: row.new_empty((clips.batch, frames, *row.shape), device=device)
+                for name, row in clips.extras.items()
+            }
             with saved_tensors_hooks(pack, lambda tensor: tensor), autocast:
-                _, state = functional_call(net, tensors, (clip, dt_s))
+                _, state = functional_call(net, tensors, inputs(net, clip, dt_s, None, rows))
     except (RuntimeError, NotImplementedError, TypeError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(
@@ -106,6 +113,8 @@ def clips_of(
     frames: int,
     size_px: int,
     checkpoint_frames: int | None,
+    extras: Mapping[str, Tensor],
 ) -> Clips:
     """The clips as the network takes them, out of crops of `size_px`."""
-    return Clips(batch, frames, input_size(net) or (size_px, size_px), checkpoint_frames)
+    size = net.crop_size or (size_px, size_px)
+    return Clips(batch, frames, size, checkpoint_frames, extras)

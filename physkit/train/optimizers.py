@@ -22,10 +22,14 @@ FIRST_SHARE = 1 / 25
 
 
 def make_optimizer(
-    config: OptimConfig, parameters: Iterable[nn.Parameter], *, plugins: bool = False
+    config: OptimConfig,
+    groups: Iterable[dict[str, Any]] | Iterable[nn.Parameter],
+    *,
+    plugins: bool = False,
 ) -> torch.optim.Optimizer:
-    """The optimizer of a config. plugins: whether it may come from another installed package.
+    """The optimizer of a config, for parameters or for groups of them.
 
+    plugins: whether it may come from another installed package.
     Raises UnknownNameError for the name, InputError for an option that it does not take.
     """
     name = config.optimizer
@@ -34,7 +38,7 @@ def make_optimizer(
     options = {key: value for key, value in given.items() if value is not None}
     try:
         made: torch.optim.Optimizer = make(
-            parameters, lr=config.lr, weight_decay=config.weight_decay, **options
+            groups, lr=config.lr, weight_decay=config.weight_decay, **options
         )
     except (TypeError, ValueError) as error:
         raise InputError(f"optim.optimizer '{name}': {error}; correct its options") from error

@@ -29,6 +29,8 @@ class WeightsCard:
     """Fields of the model's config dataclass."""
     provenance: Mapping[str, Any] = field(default_factory=dict)
     """Where the weights come from: source, checksum, training data, metrics."""
+    base: Mapping[str, str] | None = None
+    """`file` and `sha256` of the frozen weights that these belong beside; None: they are all."""
 
 
 def sha256(path: Path) -> str:
@@ -43,7 +45,8 @@ def save_weights(path: Path, tensors: Mapping[str, Tensor], card: WeightsCard) -
     Raises InputError where it cannot be written.
     """
     metadata = {"format": "pt", "physkit": FORMAT_VERSION}
-    metadata |= {key: json.dumps(value) for key, value in dataclasses.asdict(card).items()}
+    about = dataclasses.asdict(card)
+    metadata |= {key: json.dumps(value) for key, value in about.items() if value is not None}
     with whole_file(path) as unfinished:
         save_file({k: v.contiguous() for k, v in tensors.items()}, unfinished, metadata)
 
@@ -57,14 +60,21 @@ def read_weights(path: Path) -> tuple[WeightsCard, dict[str, Tensor]]:
     except (SafetensorError, OSError, struct.error) as error:
         raise WeightsError(f"{path}: damaged safetensors ({error}); download it again") from error
     try:
-        fields = dataclasses.fields(WeightsCard)
-        card = WeightsCard(**{field.name: json.loads(metadata[field.name]) for field in fields})
+        card = WeightsCard(
+            model=json.loads(metadata["model"]),
+            config=json.loads(metadata["config"]),
+            provenance=json.loads(metadata["provenance"]),
+            base=json.loads(metadata.get("base", "null")),
+        )
     except (KeyError, ValueError) as error:
         raise WeightsError(
             f"{path}: does not name the model it belongs to; "
             "make a weights file by physkit weights import"
         ) from error
-    if not (isinstance(card.model, str) and isinstance(card.config, dict)):
+    has_base = card.base is None or (
+        isinstance(card.base, dict) and {"file", "sha256"} <= set(card.base)
+    )
+    if not (isinstance(card.model, str) and isinstance(card.config, dict) and has_base):
         raise WeightsError(
             f"{path}: its metadata is damaged (model {card.model!r}); download it again"
         )

@@ -8,33 +8,27 @@ import torch
 from torch import Tensor
 
 from physkit.core.errors import WeightsError
-from physkit.models import MODELS
+from physkit.models import CONFIGS, MODELS
+from physkit.nn.config import ModelConfig
 from physkit.nn.streaming import PulseModel
 from physkit.weights.file import WeightsCard, read_weights, sha256
+from physkit.weights.importers import find_importer
 from physkit.weights.manifest import known_weights
-from physkit.weights.released import read_keras_weights
-from physkit.weights.toolbox import read_torch_physnet, unsafe_pickle
-
-HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
-ZIP_MAGIC = b"PK\x03\x04"
-PICKLE_MAGIC = b"\x80"
-TRAINED_MODELS = frozenset({"facephys", "physnet"})
-"""Models that need weights; all others are classical methods."""
 
 
 def load_model(name: str, weights: Path | None = None) -> PulseModel[Any]:
     """The model called `name`, with weights where it has them, ready for inference.
 
-    weights: our safetensors, the published HDF5 file of FacePhys, or a published PhysNet.
+    weights: our safetensors, or a published file of IMPORTERS.
     Raises UnknownNameError for the name, WeightsError for weights that are missing, damaged,
     unsafe, or another model's.
     """
     factory = MODELS[name]
-    if name not in TRAINED_MODELS:
+    if factory.config_class is None:
         if weights is not None:
             raise WeightsError(
                 f"{weights}: model '{name}' has no weights; leave --weights out or choose "
-                f"--model {' or '.join(sorted(TRAINED_MODELS))}"
+                f"--model {' or '.join(sorted(CONFIGS))}"
             )
         model: PulseModel[Any] = factory()
         return model.eval()
@@ -56,20 +50,11 @@ def read_any_weights(path: Path) -> tuple[WeightsCard, dict[str, Tensor]]:
         raise WeightsError(f"{path}: is a folder; give the weights file inside it") from error
     except OSError as error:
         raise WeightsError(f"{path}: {error.strerror}; check the path") from error
-    if start.startswith(HDF5_MAGIC):
-        tensors = read_keras_weights(path)
-        return WeightsCard("facephys", {}, _origin(path, "Keras 3 HDF5")), tensors
     if start[8:9] == b"{":
         return read_weights(path)
-    if start.startswith(ZIP_MAGIC):
-        tensors = read_torch_physnet(path)
-        return WeightsCard("physnet", {}, _origin(path, "torch checkpoint")), tensors
-    if start.startswith(PICKLE_MAGIC):
-        raise unsafe_pickle(path)
-    raise WeightsError(
-        f"{path}: {'empty file' if not start else 'neither safetensors, HDF5 nor torch'}; "
-        "give a .safetensors file, FacePhys.weights.h5 or a PhysNet of rPPG-Toolbox"
-    )
+    importer = find_importer(path, start)
+    tensors = importer.read(path)
+    return WeightsCard(importer.model, {}, _origin(path, importer.file_format)), tensors
 
 
 def _origin(path: Path, file_format: str) -> dict[str, str]:
@@ -94,21 +79,52 @@ def _assemble(
             f"{path}: config field {unknown[0]!r} is unknown to this version; upgrade physkit"
         )
     try:
-        model: PulseModel[Any] = factory(factory.config_class(**card.config))
+        config = factory.config_class(**card.config)
+        model: PulseModel[Any] = factory(_beside_its_base(factory, config, path, card))
     except (ValueError, TypeError, RuntimeError, MemoryError) as error:
         raise WeightsError(f"{path}: impossible config ({error}); download it again") from error
-    expected = model.state_dict()
-    wrong = sorted(
-        key
-        for key in expected.keys() | tensors.keys()
-        if key not in expected or key not in tensors or expected[key].shape != tensors[key].shape
-    )
-    if wrong:
-        raise WeightsError(
-            f"{path}: {len(wrong)} tensors are missing, superfluous or of another shape, first "
-            f"'{wrong[0]}'; give weights that belong to '{name}'"
-        )
+    try:
+        model.load_trained(tensors)
+    except ValueError as error:
+        raise WeightsError(f"{path}: {error}; give weights that belong to '{name}'") from error
     if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
         raise WeightsError(f"{path}: holds NaN or infinite values; download it again")
-    model.load_state_dict(tensors)
     return model.eval()
+
+
+def base_of(model: PulseModel[Any]) -> dict[str, str] | None:
+    """What a weights file says of the frozen weights of this model; None where it has none.
+
+    Reads that whole file, for its checksum.
+    """
+    if model.base_field is None:
+        return None
+    path = Path(getattr(model.config, model.base_field))
+    return {"file": path.name, "sha256": sha256(path)}
+
+
+def _beside_its_base(
+    factory: type[PulseModel[Any]], config: ModelConfig, path: Path, card: WeightsCard
+) -> ModelConfig:
+    """The config with the file of frozen weights where it lies: as it says, or beside these.
+
+    Raises WeightsError where it is in neither place, or another file of that name is.
+    """
+    if factory.base_field is None:
+        return config
+    if card.base is None:
+        raise WeightsError(f"{path}: names no frozen weights to stand beside; download it again")
+    told = Path(getattr(config, factory.base_field))
+    places = [place for place in (told, path.parent / card.base["file"]) if place.is_file()]
+    if not places:
+        raise WeightsError(
+            f"{path}: needs the frozen weights {told}, which are not there; put the file "
+            f"{card.base['file']} beside it"
+        )
+    found = next((place for place in places if sha256(place) == card.base["sha256"]), None)
+    if found is None:
+        raise WeightsError(
+            f"{places[0]}: not the frozen weights that {path} was trained beside (sha256 "
+            f"{card.base['sha256']}); put that file beside it"
+        )
+    return dataclasses.replace(config, **{factory.base_field: str(found)})

@@ -20,6 +20,7 @@ from physkit.models.facephys.blocks import SSConvState
 from physkit.models.facephys.network import FacePhysState
 from physkit.nn.ssm import SSMState
 from physkit.nn.temporal_norm import TemporalNormState
+from physkit.weights.importers import WeightsImporter
 
 N_BLOCKS, N_CONVS, N_HEAD = 4, 2, 2
 
@@ -159,3 +160,13 @@ def arrays_from_state(state: FacePhysState) -> list[np.ndarray]:
     for ssm in state.head:
         tensors += ssm
     return [x.detach().cpu().numpy() for x in tensors]
+
+
+IMPORTER = WeightsImporter(
+    model="facephys",
+    title="FacePhys.weights.h5",
+    file_format="Keras 3 HDF5",
+    magic=b"\x89HDF\r\n\x1a\n",
+    read=read_keras_weights,
+)
+"""The published FacePhys."""

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from physkit.core.errors import WeightsError
 from physkit.models.physnet.network import WIDTHS
+from physkit.weights.importers import WeightsImporter, readable_files, unsafe_pickle
 
 PARALLEL = "module."
 """What torch's data parallel puts before every name."""
@@ -41,8 +42,7 @@ def read_torch_physnet(path: Path) -> dict[str, Tensor]:
         odd = sorted(found.keys() ^ names.keys())[0]
         raise WeightsError(
             f"{path}: a torch file of another model: '{odd}' is "
-            f"{'no tensor of PhysNet' if odd in found else 'missing'}; give a .safetensors file, "
-            "FacePhys.weights.h5 or a PhysNet of rPPG-Toolbox"
+            f"{'no tensor of PhysNet' if odd in found else 'missing'}; give {readable_files()}"
         )
     return {names[key]: value for key, value in found.items()}
 
@@ -64,16 +64,17 @@ def _tensors(path: Path) -> Mapping[str, Tensor]:
     )
     if not is_state_dict:
         raise WeightsError(
-            f"{path}: a torch file of another model: it holds more than named tensors; give a "
-            ".safetensors file, FacePhys.weights.h5 or a PhysNet of rPPG-Toolbox"
+            f"{path}: a torch file of another model: it holds more than named tensors; give "
+            f"{readable_files()}"
         )
     return content  # type: ignore[no-any-return]
 
 
-def unsafe_pickle(path: Path) -> WeightsError:
-    """The error for a file that could run code."""
-    return WeightsError(
-        f"{path}: a pickle or torch file, of another model and able to run code when opened; "
-        "it was not opened: give a .safetensors file, FacePhys.weights.h5 or a PhysNet of "
-        "rPPG-Toolbox"
-    )
+IMPORTER = WeightsImporter(
+    model="physnet",
+    title="a PhysNet of rPPG-Toolbox",
+    file_format="torch checkpoint",
+    magic=b"PK\x03\x04",
+    read=read_torch_physnet,
+)
+"""The published PhysNet."""

@@ -1,38 +1,29 @@
 """A training that is killed goes on as if it had not been; two processes train as one does."""
 
 import signal
-import socket
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from trainings import changed, ended_well, people_store, small_run, start, wait_for
+from trainings import (
+    changed,
+    curve,
+    ended_well,
+    last_step,
+    people_store,
+    small_run,
+    start,
+    start_all,
+    wait_for,
+    weights,
+)
 
 from physkit.train.callbacks.state import read_state
-from physkit.train.csv_log import read_csv_log
 from physkit.train.run.config import FitConfig
-from physkit.weights.file import read_weights
 
 N_KILLS = 5
-BY_THE_CLOCK = {"frames_per_s", "peak_rss_mb"}
-
-
-def curve(config: FitConfig) -> list[dict[str, float]]:
-    """All that was logged but speed and memory."""
-    rows = read_csv_log(Path(config.out) / "metrics.csv")
-    return [{k: float(v) for k, v in row.items() if v and k not in BY_THE_CLOCK} for row in rows]
-
-
-def weights(config: FitConfig, name: str) -> dict[str, Tensor]:
-    return read_weights(Path(config.out) / f"{name}.safetensors")[1]
-
-
-def last_step(config: FitConfig) -> int:
-    log = Path(config.out) / "metrics.csv"
-    lines = log.read_text().splitlines()[1:] if log.exists() else []
-    return max((int(line.split(",")[0]) for line in lines if "," in line), default=0)
 
 
 def a_long_run(store: Path, out: Path) -> FitConfig:
@@ -46,6 +37,7 @@ def a_long_run(store: Path, out: Path) -> FitConfig:
         accumulate=2,
         ema_decay=0.9,
         losses={"mse": 1.0, "spectral": 0.1},
+        lr=3e-3,
         schedule="onecycle",
         warmup_steps=3,
         patience=10,
@@ -81,25 +73,6 @@ def test_a_training_killed_at_random_steps_ends_as_if_undisturbed(tmp_path: Path
         )
 
 
-def free_port() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return str(probe.getsockname()[1])
-
-
-def in_two_processes(config: FitConfig) -> bool:
-    """Whether two processes, started as torchrun starts them, came to their ends."""
-    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port(), "WORLD_SIZE": "2"}
-    both = [
-        start(
-            changed(config, devices=2),
-            shared | {"RANK": str(rank), "LOCAL_RANK": str(rank), "TORCHELASTIC_RUN_ID": "test"},
-        )
-        for rank in range(2)
-    ]
-    return all(ended_well(process) for process in both)
-
-
 @pytest.mark.slow
 def test_two_processes_and_accumulated_batches_have_the_gradient_of_one_batch(
     tmp_path: Path,
@@ -112,9 +85,8 @@ def test_two_processes_and_accumulated_batches_have_the_gradient_of_one_batch(
         for name in ("one", "two", "accumulated", "untrained")
     )
     accumulated = changed(accumulated, batch_size=2, accumulate=2)
-    still = {"lr": 1e-30}
-    others = [start(c) for c in (one, accumulated, changed(untrained, **still))]
-    assert in_two_processes(two)
+    others = [start(c) for c in (one, accumulated, changed(untrained, lr=1e-30))]
+    assert all(ended_well(process) for process in start_all(two, 2))
     assert all(ended_well(process) for process in others)
     before = weights(untrained, "last")
     gradient = _flat({k: before[k] - v for k, v in weights(one, "last").items()})

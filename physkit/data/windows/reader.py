@@ -1,12 +1,14 @@
 """One window of one recording: its frames from disk, and its label at their times."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int, UInt8
 
 from physkit.core.errors import InputError
+from physkit.data.extras import ReadExtra, read_extra
 from physkit.data.windows.augment import Look, apply_look
 from physkit.data.windows.config import ContentConfig, LabelForm
 from physkit.data.windows.forms import frames_in_form, label_in_form
@@ -47,6 +49,8 @@ class Window:
     """Seconds of the recording that a second of the window takes."""
     heart_rate_bpm: float
     """Heart rate of the label, as the window plays it; NaN where it shows none."""
+    extras: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """What else was asked for, by name: (t ...), of the frame that is nearest."""
 
 
 @dataclass(frozen=True)
@@ -67,10 +71,14 @@ class WindowReader:
     """Reads windows of one content. Can be pickled and forked.
 
     Holds the times and labels of recordings used lately: see `OpenRecordings`.
+    extras: what windows hold beside frames, by name.
     """
 
-    def __init__(self, content: ContentConfig) -> None:
+    def __init__(
+        self, content: ContentConfig, extras: Mapping[str, ReadExtra] | None = None
+    ) -> None:
         self.content = content
+        self.extras = extras or {}
         self._recordings = OpenRecordings(fps=content.fps)
 
     def rate(self, recording: UsableRecording) -> float:
@@ -164,6 +172,7 @@ class WindowReader:
             start_s=float(clock_s[0]),
             time_scale=time_scale,
             heart_rate_bpm=self.heart_rate_bpm(place, time_scale=time_scale),
+            extras=self._extras(opened, place, at_s),
         )
 
     @property
@@ -206,6 +215,19 @@ class WindowReader:
             position = nearest
         last = place.start + math.ceil(position[-1])
         return _between(opened.stored.frames(place.start, last + 1), position)
+
+    def _extras(
+        self, opened: OpenRecording, place: Place, at_s: Float64[np.ndarray, "t"]
+    ) -> dict[str, np.ndarray]:
+        if not self.extras:
+            return {}
+        times_s = opened.timestamps_s[place.start : place.stretch.stop]
+        nearest = np.rint(np.interp(at_s, times_s, np.arange(times_s.shape[0]))).astype(np.intp)
+        frames = slice(place.start, place.start + int(nearest[-1]) + 1)
+        return {
+            name: read_extra(name, read, opened.stored, frames)[nearest]
+            for name, read in self.extras.items()
+        }
 
     def _dt_s(
         self, opened: OpenRecording, place: Place, clock_s: Float64[np.ndarray, "t"]

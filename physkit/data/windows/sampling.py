@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 
 from physkit.core.errors import InputError
+from physkit.data.extras import extra_readers
 from physkit.data.windows.augment import draw_look, time_scale
 from physkit.data.windows.config import (
     AugmentConfig,
@@ -32,13 +33,20 @@ class RandomWindows:
     Window `index` of `epoch` depends on the seed, the epoch and the index alone, and so is the same
     in every process. Can be indexed past the first epoch: `windows[i]` is window
     `i % len(windows)` of epoch `i // len(windows)`, so that a sampler resumes at any `i`.
+    extras: names of what windows hold beside frames; see `physkit.data.extras`.
     Raises InputError where no recording is as long as a window.
     """
 
-    def __init__(self, sources: Sequence[WindowSource], config: RandomWindowsConfig) -> None:
+    def __init__(
+        self,
+        sources: Sequence[WindowSource],
+        config: RandomWindowsConfig,
+        *,
+        extras: Sequence[str] = (),
+    ) -> None:
         self.config = config
         self.table = window_table(sources)
-        self._reader = WindowReader(config.content)
+        self._reader = WindowReader(config.content, extra_readers(extras))
         roomy, short = _with_room(self.table, self._reader, lambda _: config.n_frames)
         self._stretches = roomy
         self._ends = np.cumsum(_weights(roomy, config.weighting))
@@ -123,13 +131,20 @@ class SlidingWindows:
 
     What remains of a stretch after its last window is left out. A window begins at the first frame
     at or after its moment.
+    extras: names of what windows hold beside frames; see `physkit.data.extras`.
     Raises InputError where no recording is as long as a window.
     """
 
-    def __init__(self, sources: Sequence[WindowSource], config: SlidingWindowsConfig) -> None:
+    def __init__(
+        self,
+        sources: Sequence[WindowSource],
+        config: SlidingWindowsConfig,
+        *,
+        extras: Sequence[str] = (),
+    ) -> None:
         self.config = config
         self.table = window_table(sources)
-        self._reader = WindowReader(config.content)
+        self._reader = WindowReader(config.content, extra_readers(extras))
         roomy, short = _with_room(self.table, self._reader, self._n_frames)
         self.slots = tuple(slot for entry in roomy for slot in self._slots(*entry))
         """When each window begins."""

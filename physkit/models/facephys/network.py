@@ -4,7 +4,7 @@
 MFLOP a frame at the published size; the streaming state is 2 MB of float32.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 import torch
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from physkit.core.registry import unknown_name
 from physkit.models.facephys.blocks import FORMS, Block, SSConv, SSConvState
 from physkit.models.facephys.config import FacePhysConfig
+from physkit.models.facephys.resize import at_size
 from physkit.models.facephys.start import start_weights
 from physkit.nn.ssm import SSM, SSMState
 from physkit.nn.streaming import PulseModel
@@ -45,6 +46,8 @@ class FacePhys(PulseModel[FacePhysState]):
     """
 
     config_class = FacePhysConfig
+    picture_fields = frozenset({"height", "width"})
+    deployed = "physkit.models.facephys.stream:FacePhysStream"
     # The learned statistics suit no one face: a 10 s clip reads 0.6 bpm closer once settled.
     warmup_s = 2.0
 
@@ -88,6 +91,15 @@ class FacePhys(PulseModel[FacePhysState]):
                 conv.use_backend(backend)
         for ssm in self.head:
             ssm.use_backend(FORMS[backend][1])
+
+    @property
+    def crop_size(self) -> tuple[int, int]:
+        """Rows and columns of the crops that it reads."""
+        return self.config.height, self.config.width
+
+    def adapt_weights(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Weights with what they keep for each place of the picture interpolated to this size."""
+        return at_size(tensors, self.state_dict())
 
     def init_state(self, batch_size: int = 1) -> FacePhysState:
         """The learned state before the first frame."""

@@ -93,6 +93,11 @@ class PhysNet(PulseModel[PhysNetState]):
         self.head = nn.Conv3d(in_channels, 1, 1)
 
     @property
+    def crop_size(self) -> tuple[int, int]:
+        """Rows and columns of the crops that it reads."""
+        return self.config.height, self.config.width
+
+    @property
     def label_form(self) -> Literal["standardised", "diff"]:
         """Form of the label that the output in training mode is compared with."""
         return "diff" if self.config.output == "diff" else "standardised"

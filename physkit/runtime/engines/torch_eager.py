@@ -10,34 +10,40 @@ from torch import Tensor
 
 from physkit.core.artifact import ArtifactCard, StateSpec
 from physkit.core.errors import BackendError, InputError
-from physkit.models.facephys.network import FacePhys
-from physkit.models.facephys.stream import FacePhysStream
+from physkit.core.registry import import_path
+from physkit.models import deployable
 from physkit.nn.streaming import State
 from physkit.runtime.engines.base import Arrays, Engine
 from physkit.runtime.torch_cpu import flushed_denormals, torch_threads
 from physkit.weights.file import sha256
-from physkit.weights.load import load_model
+from physkit.weights.load import load_model, read_any_weights
 
 
 class TorchEngine(Engine):
     """The deployed form of the network, eager."""
 
     def __init__(self, path: Path, *, threads: int, device: str) -> None:
-        net = load_model("facephys", path)
-        if not isinstance(net, FacePhys):
-            raise InputError(f"{path}: weights of another model; a session runs FacePhys")
+        card, _ = read_any_weights(path)
+        net = load_model(card.model, path)
+        if net.deployed is None:
+            raise InputError(
+                f"{path}: weights of '{card.model}', which has no one-frame form; give those of "
+                f"{' or '.join(deployable())}"
+            )
+        assert net.crop_size is not None  # a deployed form reads one size
+        height, width = net.crop_size
         self._device = _usable(device)
         self._threads = threads
-        self._net = FacePhysStream(net).to(self._device).eval()
+        self._net = import_path(net.deployed)(net).to(self._device).eval()
         first = self._net.init_state()
         self.initial = {name: x.cpu().numpy() for name, x in first.items()}
         self.card = ArtifactCard(
-            model="facephys",
+            model=card.model,
             form="step",
             n_frames=1,
             precision="fp32",
-            height=net.config.height,
-            width=net.config.width,
+            height=height,
+            width=width,
             pixels="RGB in [0, 1]",
             fixed_dt_s=None,
             order="hwc",
@@ -57,7 +63,8 @@ class TorchEngine(Engine):
         return answer
 
     def _step(self, frame: Tensor, dt_s: Tensor, state: State) -> tuple[Tensor, State]:
-        return self._net.step(frame, state, dt_s=dt_s)
+        pulse, state = self._net.step(frame, state, dt_s=dt_s)
+        return pulse, state
 
     def states(self) -> Arrays:
         return {name: x.cpu().numpy().copy() for name, x in self._state.items()}

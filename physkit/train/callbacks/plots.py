@@ -14,7 +14,7 @@ from physkit.evaluate.examples import examples
 from physkit.evaluate.predictions import PredictedRecording
 from physkit.evaluate.protocols import find_protocol
 from physkit.evaluate.report.figures import waveform_figure
-from physkit.train.module import PulseTraining
+from physkit.train.module import PulseModule
 from physkit.train.validation import PROTOCOL, window_rows
 
 
@@ -26,7 +26,7 @@ class PlotClips(Callback):
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw."""
-        assert isinstance(pl_module, PulseTraining)
+        assert isinstance(pl_module, PulseModule)
         if not (trainer.is_global_zero and pl_module.validation):
             return
         folder = self.folder / f"step-{trainer.global_step:06d}"

@@ -1,45 +1,68 @@
 """How far a training is, on a terminal's standard error."""
 
+import sys
 from typing import Any
 
-from lightning import Callback, LightningModule, Trainer
-from tqdm import tqdm
+from lightning import LightningModule, Trainer
+from lightning.pytorch.callbacks import TQDMProgressBar
+from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
 
-from physkit.train.module import PulseTraining
+from physkit.train.module import PulseModule
 
 SCALE = 1000
 
 
-class ShowProgress(Callback):
-    """A bar with the share that is done, the loss and the heart-rate error."""
+class ShowProgress(TQDMProgressBar):
+    """A bar with the share that is done, the loss and the heart-rate error.
 
-    def __init__(self) -> None:
-        self._bar: Any = None
+    Lightning's counts the batches of an epoch; a run here may end by the clock.
+    """
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begin at the step that the run goes on from."""
-        assert isinstance(pl_module, PulseTraining)
-        # of shares, not steps: a run may end by the clock
-        layout = "{percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
-        shown = None if trainer.is_global_zero else True
-        done = round(SCALE * pl_module.progress)
-        self._bar = tqdm(total=SCALE, initial=done, bar_format=layout, disable=shown, leave=False)
+    BAR_FORMAT = "{percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
 
-    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
+    def init_train_tqdm(self) -> Tqdm:
+        """The bar; none where standard error is no terminal, or in another process."""
+        module = self.trainer.lightning_module
+        assert isinstance(module, PulseModule)
+        return Tqdm(
+            total=SCALE,
+            initial=round(SCALE * module.progress),
+            bar_format=self.BAR_FORMAT,
+            disable=True if self.is_disabled else None,
+            leave=False,
+            file=sys.stderr,
+        )
+
+    def init_validation_tqdm(self) -> Tqdm:
+        """No bar of its own."""
+        return Tqdm(disable=True)
+
+    def on_train_epoch_start(self, *_: Any) -> None:
+        """Nothing: a run has no epochs."""
+
+    def on_train_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        *_: Any,
+    ) -> None:
         """Advance."""
-        assert isinstance(pl_module, PulseTraining)
+        assert isinstance(pl_module, PulseModule)
         if not pl_module.has_stepped:
             return
         progress = pl_module.progress  # asked in all processes, which may have to agree on it
-        if self._bar.disable:
+        bar = self.train_progress_bar
+        if bar.disable:
             return
-        figures = {"step": trainer.global_step, "loss": f"{float(pl_module.losses[-1]):.4f}"}
+        bar.set_postfix(self.get_metrics(trainer, pl_module), refresh=False)
+        bar.update(round(SCALE * progress) - bar.n)
+
+    def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
+        """Step, loss, and the last validation's error."""
+        assert isinstance(pl_module, PulseModule)
+        figures: dict[str, Any] = {"step": trainer.global_step}
+        if pl_module.losses:
+            figures["loss"] = f"{float(pl_module.losses[-1]):.4f}"
         if pl_module.validation is not None:
             figures["mae_bpm"] = f"{pl_module.validation.mae_bpm:.2f}"
-        self._bar.set_postfix(figures, refresh=False)
-        self._bar.update(round(SCALE * progress) - self._bar.n)
-
-    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:  # noqa: ARG002
-        """Take it away."""
-        if self._bar is not None:
-            self._bar.close()
+        return figures

@@ -1,16 +1,23 @@
-"""The state of a run on disk: whole at any moment, and all that an exact resumption needs."""
+"""State and weights of a run on disk: whole at any moment, and all that it resumes from."""
 
 import os
 import pickle
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
+from torch import Tensor
 
 from physkit.core.errors import InputError
-from physkit.train.module import PulseTraining
+from physkit.train.callbacks.keep import KeepWeights
+from physkit.train.module import NET, PulseModule, StepCallback
+
+SaveWeights = Callable[[Path, Mapping[str, Tensor], Mapping[str, Any]], None]
+"""Writes weights to a path, with figures about them."""
 
 UNFINISHED = ".unfinished"
 DAMAGED = (
@@ -26,7 +33,14 @@ DAMAGED = (
 
 
 class WholeFileIO(TorchCheckpointIO):
-    """Checkpoints that are written whole or not at all, and read without running code."""
+    """Checkpoints that are written whole or not at all, and read without running code; of those
+    called .safetensors the weights alone. Lightning knows neither.
+
+    save_weights: writes a weights file; called in the first process only.
+    """
+
+    def __init__(self, save_weights: SaveWeights) -> None:
+        self._save_weights = save_weights
 
     def save_checkpoint(
         self,
@@ -38,6 +52,10 @@ class WholeFileIO(TorchCheckpointIO):
 
         Raises InputError where it cannot be written; the file before it is kept.
         """
+        if Path(path).suffix == KeepWeights.FILE_EXTENSION:
+            tensors = {k.removeprefix(NET): v for k, v in checkpoint["state_dict"].items()}
+            self._save_weights(Path(path), tensors, checkpoint["physkit"]["metrics"])
+            return
         unfinished = Path(f"{path}{UNFINISHED}")
         try:
             torch.save(checkpoint, unfinished)
@@ -68,11 +86,12 @@ def read_state(path: Path) -> dict[str, Any]:
     return state
 
 
-class KeepState(Callback):
+class KeepState(Checkpoint, StepCallback):
     """Writes the state every so many optimizer steps, and after each validation.
 
-    Must come after all callbacks whose state it saves. Where a validation is due it waits for
-    that: so a state never stands between a step and its validation.
+    Lightning's ModelCheckpoint saves before the step is logged, so that a killed run would lack a
+    row of its log, and between a step and the validation that is due. Must come after all callbacks
+    whose state it saves.
     """
 
     def __init__(self, path: Path, *, every: int, validate_every: int) -> None:
@@ -80,12 +99,11 @@ class KeepState(Callback):
         self.every = every
         self.validate_every = validate_every
 
-    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
-        """Save, where it is time to."""
-        assert isinstance(pl_module, PulseTraining)
+    def on_between_batches(self, trainer: Trainer, pl_module: PulseModule) -> None:
+        """Save, where it is time to, and no validation did."""
         step = trainer.global_step
-        will_validate = trainer.should_stop or step % self.validate_every == 0
-        if pl_module.has_stepped and step % self.every == 0 and not will_validate:
+        is_due = step % self.every == 0 and step % self.validate_every != 0
+        if pl_module.has_stepped and is_due:
             pl_module.check_weights()
             trainer.save_checkpoint(self.path)
 
@@ -96,10 +114,13 @@ class KeepState(Callback):
 
 
 class EndOfBudget(Callback):
-    """Ends the run when its steps or its time are used up; a last validation follows."""
+    """Ends the run when its steps or its time are used up; a last validation follows.
+
+    Lightning's `max_steps` ends without one, and its Timer tells no schedule how much is done.
+    """
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
         """Stop, where it is time to."""
-        assert isinstance(pl_module, PulseTraining)
+        assert isinstance(pl_module, PulseModule)
         if pl_module.has_stepped and pl_module.progress >= 1:
             trainer.should_stop = True

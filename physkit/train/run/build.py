@@ -17,17 +17,15 @@ from physkit.data.windows.config import (
 )
 from physkit.data.windows.sampling import RandomWindows, SlidingWindows
 from physkit.models import MODELS
-from physkit.models.facephys.network import FacePhys
 from physkit.nn.streaming import PulseModel
 from physkit.train import SCHEDULES
-from physkit.train.budget import Budget, LearningRate
-from physkit.train.module import PulseTraining, check_size
+from physkit.train.budget import Budget, RateShare
+from physkit.train.module import PulseModule, check_size, module_class
 from physkit.train.objective import Objective
 from physkit.train.optimizers import make_optimizer
 from physkit.train.run.config import FitConfig
 from physkit.train.run.record import network_config
 from physkit.weights.load import read_any_weights
-from physkit.weights.resize import PICTURE_FIELDS, at_size
 
 
 def make_network(config: FitConfig, *, is_resumed: bool = False) -> PulseModel[Any]:
@@ -48,9 +46,8 @@ def _fill(net: PulseModel[Any], model: str, path: Path) -> None:
     if card.model == model:  # what the file does not say is as by default
         theirs = {**network_config(MODELS[model]()), **theirs}
     ours = {"model": model, **network_config(net)}
-    if isinstance(net, FacePhys):  # which learns on small crops what it then reads large ones by
-        tensors = at_size(tensors, net.state_dict())
-        theirs, ours = (_without(settings, PICTURE_FIELDS) for settings in (theirs, ours))
+    tensors = net.adapt_weights(tensors)
+    theirs, ours = (_without(settings, net.picture_fields) for settings in (theirs, ours))
     changes = differences(theirs, ours)
     if changes:
         raise WeightsError(
@@ -58,8 +55,8 @@ def _fill(net: PulseModel[Any], model: str, path: Path) -> None:
             "as in the weights, or begin without --init_weights"
         )
     try:
-        net.load_state_dict(tensors)
-    except RuntimeError as error:
+        net.load_trained(tensors)
+    except ValueError as error:
         raise WeightsError(f"{path}: {error}; give weights of {model}") from error
 
 
@@ -83,9 +80,14 @@ def train_windows(
 ) -> RandomWindows:
     """Windows to train on, with labels in the form that the network is trained on.
 
-    Raises InputError where another form is asked for.
+    Raises InputError where another form is asked for, or clips of a length that it does not read.
     """
     windows = config.data
+    if net.clip_frames not in (None, windows.n_frames):
+        raise InputError(
+            f"--data.n_frames {windows.n_frames}: this {config.model.model} reads clips of "
+            f"{net.clip_frames} frames; give that"
+        )
     if windows.content.label_form not in (None, net.label_form):
         raise InputError(
             f"--data.content.label_form {windows.content.label_form}: this {config.model.model} is "
@@ -94,15 +96,18 @@ def train_windows(
     content = travelling(windows.content, is_augmented=windows.augment is not None)
     content = dataclasses.replace(content, label_form=net.label_form)
     seed = config.seed if windows.seed is None else windows.seed
-    return RandomWindows(sources, dataclasses.replace(windows, content=content, seed=seed))
+    drawn = dataclasses.replace(windows, content=content, seed=seed)
+    return RandomWindows(sources, drawn, extras=net.extras)
 
 
-def listed_windows(config: FitConfig, sources: Sequence[WindowSource]) -> SlidingWindows:
+def listed_windows(
+    config: FitConfig, net: PulseModel[Any], sources: Sequence[WindowSource]
+) -> SlidingWindows:
     """Windows to validate by: whatever the network is trained on, it then answers with a pulse."""
     content = travelling(config.data.content, is_augmented=False)
     content = dataclasses.replace(content, label_form="standardised")
     sliding = SlidingWindowsConfig(window_s=config.data.validation_window_s, content=content)
-    return SlidingWindows(sources, sliding)
+    return SlidingWindows(sources, sliding, extras=net.extras)
 
 
 def make_budget(config: FitConfig, *, windows_per_epoch: int) -> Budget:
@@ -118,18 +123,15 @@ def make_budget(config: FitConfig, *, windows_per_epoch: int) -> Budget:
 
 def make_module(
     config: FitConfig, net: PulseModel[Any], budget: Budget, record: dict[str, Any]
-) -> PulseTraining:
+) -> PulseModule:
     """The network with all that training it takes."""
     optim = config.optim
-    return PulseTraining(
+    return module_class(config.model.model)(
         net,
         Objective(optim.losses),
-        make_optimizer=lambda parameters: make_optimizer(
-            optim, parameters, plugins=config.run.plugins
-        ),
-        learning_rate=LearningRate(
-            optim.lr, SCHEDULES[optim.schedule], optim.final_share, optim.warmup_steps
-        ),
+        make_optimizer=lambda groups: make_optimizer(optim, groups, plugins=config.run.plugins),
+        lr=optim.lr,
+        rate_share=RateShare(SCHEDULES[optim.schedule], optim.final_share, optim.warmup_steps),
         budget=budget,
         clip_norm=optim.clip_norm,
         checkpoint_frames=config.trainer.checkpoint_frames,

@@ -13,8 +13,7 @@ from physkit.train.run.config import FitConfig, FitResult
 if TYPE_CHECKING:
     from lightning import Callback, Trainer
 
-    from physkit.train.callbacks.keep import KeepWeights
-    from physkit.train.callbacks.log import LogFigures
+    from physkit.train.callbacks.keep import EndOfPatience, KeepWeights
 
 STATE = "state.ckpt"
 CONFIG = "config.yaml"
@@ -67,16 +66,14 @@ class _Run:
         sources = divided(config)
         net = build.make_network(config, is_resumed=state is not None)
         windows = build.train_windows(config, net, sources["train"])
-        validation = build.listed_windows(config, sources["validation"])
+        validation = build.listed_windows(config, net, sources["validation"])
         tables = {"train": windows.table, "validation": validation.table}
         test = {"test": window_table(sources["test"])} if sources["test"] else {}
         populations = {s.store: s.people for s in config.stores.values() if s.people}
         check_apart(tables | test, populations)
         for each in (windows, validation):
             build.check_crops(net, each)
-        notes = check_memory(
-            config, net, size_px=windows.table.size_px, on_gpu=accelerator(config) == "gpu"
-        )
+        notes = check_memory(config, net, windows, on_gpu=accelerator(config) == "gpu")
         before = state["physkit"]["record"] if state else None
         name = before["run"] if before else uuid.uuid4().hex[:8]
         origin = before.get("begun_with") if before else begun_with(config)
@@ -90,61 +87,73 @@ class _Run:
         self.data = WindowData(
             windows, validation, batch_size=config.data.batch_size, workers=config.run.workers
         )
-        self.keep, self.log, callbacks = self._callbacks(record, progress=progress)
-        self.trainer = self._trainer(callbacks, name, state)
+        self.best, self.patience, callbacks = self._callbacks(progress=progress)
+        self.trainer = self._trainer(callbacks, record, state, progress=progress)
         self.state = state
         self.notes = (*notes, *windows.left_out, *validation.left_out)
 
     def _callbacks(
-        self, record: dict[str, Any], *, progress: bool
-    ) -> "tuple[KeepWeights, LogFigures, list[Callback]]":
-        """Those that keep and log, and all of them in the order in which they must be called."""
+        self, *, progress: bool
+    ) -> "tuple[KeepWeights, EndOfPatience | None, list[Callback]]":
+        """What keeps the best, what ends early, and all of them in the order they are called in.
+
+        Lightning itself puts those that keep files after all others.
+        """
         from physkit.core.machine import peak_rss_mb
         from physkit.train.callbacks.ema import WeightsAverage
-        from physkit.train.callbacks.keep import KeepWeights
-        from physkit.train.callbacks.log import LogFigures
+        from physkit.train.callbacks.keep import MONITOR, EndOfPatience, KeepWeights
+        from physkit.train.callbacks.log import LogSpeed
         from physkit.train.callbacks.plots import PlotClips
         from physkit.train.callbacks.progress import ShowProgress
         from physkit.train.callbacks.state import EndOfBudget, KeepState
-        from physkit.train.run.record import weights_writer
 
         config, out = self.config, Path(self.config.out)
-        writer = weights_writer(config, self.module.net, record)
-        keep = KeepWeights(out, writer, patience=config.trainer.patience)
-        log = LogFigures(every=config.run.log_every, peak_rss_mb=peak_rss_mb)
-        return (
-            keep,
-            log,
-            [
-                keep,
-                log,
-                *([PlotClips(out / "plots")] if config.run.plots else []),
-                *([ShowProgress()] if progress else []),
-                EndOfBudget(),
-                *([WeightsAverage(config.optim.ema_decay)] if config.optim.ema_decay else []),
-                KeepState(
-                    self.state_path,
-                    every=config.run.checkpoint_every,
-                    validate_every=config.trainer.validate_every,
-                ),
-            ],
-        )
+        best = KeepWeights(out, "best", monitor=MONITOR)
+        patience = EndOfPatience(config.trainer.patience) if config.trainer.patience else None
+        callbacks = [
+            *([WeightsAverage(config.optim.ema_decay)] if config.optim.ema_decay else []),
+            EndOfBudget(),
+            LogSpeed(peak_rss_mb),
+            *([PlotClips(out / "plots")] if config.run.plots else []),
+            *([ShowProgress()] if progress else []),
+            *([patience] if patience else []),
+            best,
+            KeepWeights(out, "last"),
+            KeepState(
+                self.state_path,
+                every=config.run.checkpoint_every,
+                validate_every=config.trainer.validate_every,
+            ),
+        ]
+        return best, patience, callbacks
 
     def _trainer(
-        self, callbacks: "list[Callback]", name: str, state: dict[str, Any] | None
+        self,
+        callbacks: "list[Callback]",
+        record: dict[str, Any],
+        state: dict[str, Any] | None,
+        *,
+        progress: bool,
     ) -> "Trainer":
         from physkit.train.loggers import LogPlace, make_loggers
+        from physkit.train.run.record import weights_writer
         from physkit.train.run.trainer import make_trainer
 
         place = LogPlace(
             Path(self.config.out),
-            name,
+            record["run"],
             after_step=state["global_step"] if state else 0,
             wandb_project=self.config.run.wandb_project,
             is_online=self.config.run.wandb_mode == "online",
         )
-        loggers = make_loggers(self.config.run.loggers, place)
-        return make_trainer(self.config, callbacks=callbacks, loggers=loggers)
+        return make_trainer(
+            self.config,
+            self.module.net,
+            save_weights=weights_writer(self.config, self.module.net, record),
+            callbacks=callbacks,
+            loggers=make_loggers(self.config.run.loggers, place),
+            progress=progress,
+        )
 
     def finish(self) -> FitResult:
         """Train to the end, unless that was reached before."""
@@ -155,21 +164,20 @@ class _Run:
             step = int(self.state["global_step"])
             self._take_up(self.state)
         is_done = (
-            self.keep.is_out_of_patience
-            or self.module.budget.progress(step, self.module.elapsed_s) >= 1
-        )
+            self.patience is not None and self.patience.is_out
+        ) or self.module.budget.progress(step, self.module.elapsed_s) >= 1
         if not (self.state and is_done):
             with interruptible(self.trainer):
                 self._train()
             step = self.trainer.global_step
         return FitResult(
             out=Path(self.config.out),
-            best=self.keep.best,
-            last=self.keep.last,
-            validation_mae_bpm=self.keep.best_mae_bpm,
-            best_step=self.keep.best_step,
+            best=self.best.path,
+            last=self.best.path.with_stem("last"),
+            validation_mae_bpm=self.best.score,
+            best_step=self.best.step,
             n_steps=step,
-            loss=self.log.last_loss,
+            loss=self.module.last_loss,
             seconds=self.module.elapsed_s,
             notes=self.notes,
         )
@@ -188,8 +196,8 @@ class _Run:
             if not self.state_path.exists():
                 raise
             kept = f"the last good state is kept in {self.state_path}"
-            if self.keep.best.exists():
-                kept += f", and weights in {self.keep.best} and {self.keep.last}"
+            if self.best.path.exists():
+                kept += f", and weights in {self.best.path} and {self.best.path.with_stem('last')}"
             raise type(error)(f"{error} ({kept})") from error
         finally:
             close_loggers(self.trainer.loggers)
@@ -197,8 +205,9 @@ class _Run:
     def _take_up(self, state: dict[str, Any]) -> None:
         """What the result needs of a state, whether or not there is more to train."""
         self.module.on_load_checkpoint(state)
-        for callback in (self.keep, self.log):
-            callback.load_state_dict(state["callbacks"][callback.state_key])
+        for callback in (self.best, self.patience):
+            if callback is not None and callback.state_key in state["callbacks"]:
+                callback.load_state_dict(state["callbacks"][callback.state_key])
 
 
 def _state_to_resume(config: FitConfig, path: Path) -> dict[str, Any] | None:

@@ -8,8 +8,10 @@ import torch
 
 from physkit.core.errors import InputError
 from physkit.core.machine import MB, available_mb
+from physkit.data.windows.sampling import RandomWindows
 from physkit.nn.streaming import PulseModel
 from physkit.train.memory import Clips, clips_of, training_bytes
+from physkit.train.module import module_class
 from physkit.train.run.config import FitConfig
 
 LOADER_MB = 500
@@ -19,7 +21,7 @@ LEAST_FRAMES = 32
 
 
 def check_memory(
-    config: FitConfig, net: PulseModel[Any], *, size_px: int, on_gpu: bool
+    config: FitConfig, net: PulseModel[Any], windows: RandomWindows, *, on_gpu: bool
 ) -> tuple[str, ...]:
     """A note where the memory could not be counted.
 
@@ -30,8 +32,11 @@ def check_memory(
         net,
         batch=-(-config.data.batch_size // (config.trainer.n_processes)),
         frames=config.data.n_frames,
-        size_px=size_px,
+        size_px=windows.table.size_px,
         checkpoint_frames=config.trainer.checkpoint_frames,
+        extras={name: torch.from_numpy(rows)[0] for name, rows in windows[0].extras.items()}
+        if net.extras
+        else {},
     )
 
     def needed(asked: Clips) -> float:
@@ -44,7 +49,7 @@ def check_memory(
     free = _free_bytes(config, on_gpu=on_gpu)
     if most <= free:
         return ()
-    fitting = (words for words, asked in _smaller(config, net, clips) if needed(asked) <= free)
+    fitting = (words for words, asked in _smaller(config, clips) if needed(asked) <= free)
     suggestion = next(fitting, "take a smaller network")
     raise InputError(
         f"training on {clips.batch} clips of {clips.frames} frames takes about {most / GB:.1f} GB, "
@@ -61,7 +66,7 @@ def _free_bytes(config: FitConfig, *, on_gpu: bool) -> float:
     return MB * (available_mb() - LOADER_MB * loaders)
 
 
-def _smaller(config: FitConfig, net: PulseModel[Any], clips: Clips) -> Iterator[tuple[str, Clips]]:
+def _smaller(config: FitConfig, clips: Clips) -> Iterator[tuple[str, Clips]]:
     """Settings that take less, those that change least of the result first, in words."""
     n_processes = config.trainer.n_processes
     for batch in range(clips.batch - 1, 0, -1):
@@ -72,7 +77,7 @@ def _smaller(config: FitConfig, net: PulseModel[Any], clips: Clips) -> Iterator[
     single = dataclasses.replace(clips, batch=1)
     batch_words = f"--data.batch_size {n_processes} " if clips.batch > 1 else ""
     frames = clips.frames
-    while net.can_stream and frames > LEAST_FRAMES:
+    while module_class(config.model.model).recomputes and frames > LEAST_FRAMES:
         frames = -(-frames // 2)
         words = f"take {batch_words}--trainer.checkpoint_frames {frames}"
         yield words, dataclasses.replace(single, checkpoint_frames=frames)

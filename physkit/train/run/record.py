@@ -21,10 +21,10 @@ from physkit.data.windows.config import WindowSource
 from physkit.data.windows.table import WindowTable
 from physkit.evaluate.result import plain
 from physkit.nn.streaming import PulseModel
-from physkit.train.callbacks.keep import SaveWeights
+from physkit.train.callbacks.state import SaveWeights
 from physkit.train.run.config import FitConfig
 from physkit.weights.file import WeightsCard, save_weights, sha256
-from physkit.weights.load import read_any_weights
+from physkit.weights.load import base_of, read_any_weights
 
 
 def network_config(net: PulseModel[Any]) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def make_record(
         "run": run,
         "config": yaml.safe_load(to_yaml(config)),
         "decisive": decisive(config, to_go_on=True),
-        "network": {"model": config.model.model, **network_config(net)},
+        "network": {"model": config.model.model, **network_config(net), **_base(net)},
         "begun_with": begun_with,
         "data": {purpose: _data(sources[purpose], table) for purpose, table in tables.items()},
         "commit": this_commit(),
@@ -64,6 +64,12 @@ def make_record(
     }
     made: dict[str, Any] = json.loads(json.dumps(plain(record)))
     return made
+
+
+def _base(net: PulseModel[Any]) -> dict[str, Any]:
+    """Which frozen weights a network trains beside, where it does."""
+    base = base_of(net)
+    return {} if base is None else {"beside": base}
 
 
 def _data(sources: Sequence[WindowSource], table: WindowTable) -> list[dict[str, Any]]:
@@ -118,7 +124,8 @@ def weights_writer(
 
     def save(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
         provenance = {"source": "physkit fit", **record, "metrics": plain(dict(about))}
-        card = WeightsCard(config.model.model, network_config(net), provenance)
+        base = record["network"].get("beside")
+        card = WeightsCard(config.model.model, network_config(net), provenance, base)
         save_weights(path, {name: value.cpu() for name, value in tensors.items()}, card)
 
     return save

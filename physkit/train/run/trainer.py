@@ -11,9 +11,12 @@ import torch
 from lightning import Callback, Trainer
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.plugins import MixedPrecision
+from lightning.pytorch.strategies import FSDPStrategy
+from torch.distributed.fsdp.wrap import ModuleWrapPolicy
 
 from physkit.core.errors import InputError
-from physkit.train.callbacks.state import WholeFileIO
+from physkit.nn.streaming import PulseModel
+from physkit.train.callbacks.state import SaveWeights, WholeFileIO
 from physkit.train.run.config import FitConfig
 
 LOGS = ("lightning.pytorch", "lightning.fabric")
@@ -30,36 +33,70 @@ def accelerator(config: FitConfig) -> str:
 
 
 def make_trainer(
-    config: FitConfig, *, callbacks: Sequence[Callback], loggers: Sequence[Logger]
+    config: FitConfig,
+    net: PulseModel[Any],
+    *,
+    save_weights: SaveWeights,
+    callbacks: Sequence[Callback],
+    loggers: Sequence[Logger],
+    progress: bool = False,
 ) -> Trainer:
-    """A trainer that runs until a callback ends it."""
-    trainer = config.trainer
-    where = accelerator(config)
-    plugins: list[Any] = [WholeFileIO()]
-    if trainer.precision == "fp16":
+    """A trainer that runs until a callback ends it. Raises InputError for FSDP on a CPU."""
+    trainer, where = config.trainer, accelerator(config)
+    is_fsdp = trainer.strategy == "fsdp"
+    plugins: list[Any] = [WholeFileIO(save_weights)]
+    if trainer.precision == "fp16" and not is_fsdp:
         # given whole, since by name Lightning takes bf16 instead on a CPU
         plugins.append(MixedPrecision("16-mixed", "cuda" if where == "gpu" else "cpu"))
+    fp16 = "16-mixed" if is_fsdp else None
+    names: dict[str, Any] = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": fp16}
     return Trainer(
         accelerator=where,
         devices=trainer.devices,
         num_nodes=trainer.nodes,
-        strategy="ddp" if trainer.n_processes > 1 else "auto",
-        precision={"fp32": "32-true", "bf16": "bf16-mixed", "fp16": None}[trainer.precision],
+        strategy=make_strategy(config, net, where=where),
+        precision=names[trainer.precision],
         plugins=plugins,
         max_epochs=-1,
         check_val_every_n_epoch=None,
         val_check_interval=trainer.validate_every * config.optim.accumulate,
+        log_every_n_steps=config.run.log_every,
         accumulate_grad_batches=config.optim.accumulate,
         callbacks=list(callbacks),
         logger=list(loggers),
         sync_batchnorm=trainer.n_processes > 1 and where == "gpu",
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
+        enable_progress_bar=progress,
         enable_model_summary=False,
         default_root_dir=config.out,
     )
+
+
+def make_strategy(config: FitConfig, net: PulseModel[Any], *, where: str) -> str | FSDPStrategy:
+    """How processes share a training. auto: by DDP where there are several.
+
+    Raises InputError for what FSDP cannot do.
+    """
+    trainer = config.trainer
+    if trainer.strategy != "fsdp":
+        return "ddp" if trainer.strategy == "ddp" or trainer.n_processes > 1 else "auto"
+    if where != "gpu":
+        raise InputError(
+            "--trainer.strategy fsdp: Lightning's FSDP needs a GPU, and this run is on the CPU; "
+            "give --trainer.strategy ddp"
+        )
+    if config.optim.ema_decay is not None:
+        raise InputError(
+            "--trainer.strategy fsdp: shards have no average of weights; give --trainer.strategy "
+            "ddp, or leave --optim.ema_decay out"
+        )
+    return FSDPStrategy(auto_wrap_policy=shard_policy(net), state_dict_type="full")
+
+
+def shard_policy(net: PulseModel[Any]) -> ModuleWrapPolicy | None:
+    """Which layers FSDP shards one by one; None: the network as one."""
+    return ModuleWrapPolicy(set(net.shard_classes)) if net.shard_classes else None
 
 
 @contextmanager

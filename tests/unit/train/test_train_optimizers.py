@@ -1,19 +1,21 @@
-"""Learning rates are a function of the step; optimizers go by name or path."""
+"""Learning rates are a function of the step, in every parameter group; optimizers go by name."""
 
 import pytest
 import torch
 from torch import nn
 
 from physkit.core.errors import InputError, UnknownNameError
-from physkit.train.budget import Budget, LearningRate
-from physkit.train.optimizers import SCHEDULES, make_optimizer
+from physkit.train import SCHEDULES
+from physkit.train.budget import Budget, BudgetLR, RateShare
+from physkit.train.config import OptimConfig
+from physkit.train.optimizers import make_optimizer
 
 
 def rates(name: str, n: int = 100, **changes: float) -> list[float]:
     options = {"final_share": 0.1, "warmup_steps": 0, **changes}
-    rate = LearningRate(2.0, SCHEDULES[name], options["final_share"], int(options["warmup_steps"]))
+    share = RateShare(SCHEDULES[name], options["final_share"], int(options["warmup_steps"]))
     budget = Budget(max_steps=n)
-    return [rate.at(step, budget.progress(step, 0.0)) for step in range(n + 1)]
+    return [2.0 * share.at(step, budget.progress(step, 0.0)) for step in range(n + 1)]
 
 
 def test_constant_stays_cosine_falls_and_onecycle_rises_first() -> None:
@@ -38,14 +40,38 @@ def test_time_and_steps_both_end_a_run() -> None:
     assert budget.progress(100, 6) == budget.progress(1, 61) == 1
 
 
-def test_optimizers_by_name_and_by_path() -> None:
+def test_groups_keep_their_ratio_and_a_resumed_schedule_goes_by_the_new_budget() -> None:
+    share = RateShare(SCHEDULES["cosine"], 0.0)
+
+    def scheduled(max_steps: int) -> BudgetLR:
+        groups = [{"params": [nn.Parameter(torch.ones(2))], "lr": lr} for lr in (1.0, 0.2)]
+        budget = Budget(max_steps=max_steps)
+        optimizer = torch.optim.SGD(groups)
+        return BudgetLR(optimizer, lambda step: share.at(step, budget.progress(step, 0.0)))
+
+    def now(schedule: BudgetLR) -> list[float]:
+        return [group["lr"] for group in schedule.optimizer.param_groups]
+
+    ended, longer = scheduled(4), scheduled(8)
+    for _ in range(4):
+        ended.optimizer.step()
+        ended.step()
+    assert now(ended) == [0.0, 0.0]
+    longer.load_state_dict(ended.state_dict())
+    assert now(longer) == [pytest.approx(0.5), pytest.approx(0.1)]
+    longer.optimizer.step()
+    longer.step()
+    expected = share.at(5, 5 / 8)
+    assert now(longer) == [pytest.approx(expected), pytest.approx(0.2 * expected)]
+
+
+def test_optimizers_by_name() -> None:
     weights = [nn.Parameter(torch.ones(2))]
-    common = {"lr": 0.1, "weight_decay": 0.01}
-    sgd = make_optimizer("sgd", weights, **common, options={"momentum": 0.9})
-    assert sgd.defaults["momentum"] == 0.9
-    other = make_optimizer("torch.optim:RMSprop", weights, **common, options={})
-    assert (type(other), other.defaults["weight_decay"]) == (torch.optim.RMSprop, 0.01)
-    with pytest.raises(UnknownNameError, match=r"torch\.optim:Nothing"):
-        make_optimizer("torch.optim:Nothing", weights, **common, options={})
+    sgd = make_optimizer(OptimConfig("sgd", 0.1, 0.01, momentum=0.9), weights)
+    assert (sgd.defaults["momentum"], sgd.defaults["weight_decay"]) == (0.9, 0.01)
+    with pytest.raises(UnknownNameError, match="did you mean 'adam'"):
+        make_optimizer(OptimConfig("adan"), weights)
+    with pytest.raises(UnknownNameError, match=r"torch\.optim:RMSprop"):
+        make_optimizer(OptimConfig("torch.optim:RMSprop"), weights, plugins=True)
     with pytest.raises(InputError, match=r"optimizer 'adam': .*momentum"):
-        make_optimizer("adam", weights, **common, options={"momentum": 0.9})
+        make_optimizer(OptimConfig("adam", momentum=0.9), weights)

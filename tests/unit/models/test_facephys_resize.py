@@ -4,7 +4,7 @@ import torch
 
 from physkit.models.facephys.config import FacePhysConfig
 from physkit.models.facephys.network import FacePhys
-from physkit.weights.resize import at_size
+from physkit.models.facephys.resize import at_size
 
 SMALL = {"channels": 8, "n_blocks": 2, "d_state": 4, "head_d_state": 4}
 

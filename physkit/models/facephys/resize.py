@@ -9,9 +9,6 @@ from einops import rearrange
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-PICTURE_FIELDS = frozenset({"height", "width"})
-"""Fields of a network's config that change the size of pictures and nothing else."""
-
 
 def at_size(tensors: Mapping[str, Tensor], like: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The tensors of a network, those with a value a pixel (h w c) interpolated as in `like`.
