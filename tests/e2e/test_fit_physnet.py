@@ -69,6 +69,14 @@ def test_labels_of_another_form_than_its_output_are_refused(store: Path, tmp_pat
         physkit.fit(small_run(store, tmp_path / "run", content=content))
 
 
+@pytest.mark.parametrize("form", ["diff", "standardised"])
+def test_frames_in_a_form_that_reading_never_applies_are_refused(
+    form: Any, store: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=rf"--data\.content\.form {form}: physnet takes frames as"):
+        physkit.fit(small_run(store, tmp_path / "run", content=ContentConfig(form=form)))
+
+
 def test_recomputing_parts_of_a_clip_is_refused(store: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"leave --trainer\.checkpoint_frames out"):
         physkit.fit(small_run(store, tmp_path / "run", checkpoint_frames=16))

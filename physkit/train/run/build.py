@@ -88,6 +88,11 @@ def train_windows(
             f"--data.n_frames {windows.n_frames}: this {config.model.model} reads clips of "
             f"{net.clip_frames} frames; give that"
         )
+    if windows.content.form not in ("raw", "uint8"):
+        raise InputError(
+            f"--data.content.form {windows.content.form}: {config.model.model} takes frames as "
+            "they are, in training as in reading, and changes them by itself; leave it out"
+        )
     if windows.content.label_form not in (None, net.label_form):
         raise InputError(
             f"--data.content.label_form {windows.content.label_form}: this {config.model.model} is "

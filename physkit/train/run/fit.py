@@ -31,9 +31,8 @@ def fit(config: FitConfig, *, progress: bool = False) -> FitResult:
     from physkit.train.run.trainer import quiet_lightning
 
     keep_freed_memory()
-    threads = config.run.threads or max(
-        1, n_cores() // config.trainer.devices
-    )  # reading takes next to none
+    # reading takes next to none
+    threads = config.run.threads or max(1, n_cores() // config.trainer.devices)
     with torch_threads(threads), flushed_denormals(), quiet_lightning():
         return _Run(config, progress=progress).finish()
 
