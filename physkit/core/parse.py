@@ -239,6 +239,8 @@ def _told(error: Exception, config_class: type) -> str:
     if denied := re.search(r"Importing '([^']+)' is not allowed", told):
         classes = [cls.__qualname__ for base in CLASSES for cls in blocks_in(base)]
         return f"{before}'{denied[1]}' cannot be chosen; known are {', '.join(classes) or 'none'}"
+    if whole := re.search(r"Not a valid subclass of \w+\. Got value: (\S+)", told):
+        return f"{before}{whole[1]} gives all of it, so single flags cannot change it; give a file"
     unknown = _UNKNOWN.search(told)
     if unknown is None:
         return told

@@ -86,7 +86,8 @@ def test_a_store_of_smaller_crops_says_how_to_make_another(
     store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stores = json.dumps({"s": {"store": str(store), "train": ["0"], "validation": ["1"]}})
-    words = ["fit", "--out", str(tmp_path / "run"), "--model", "PhysNetConfig", "--stores", stores]
+    piece = Path(__file__).parents[2] / "configs" / "model" / "physnet.yaml"
+    words = ["fit", "--out", str(tmp_path / "run"), "--model", str(piece), "--stores", stores]
     assert main([*words, "--trainer.max_steps", "1"]) == 2
     assert (
         "the model reads 72x72; prepare the data set anew with --size 72" in capsys.readouterr().err
