@@ -34,6 +34,15 @@ _UNKNOWN = re.compile(
     r"|does not accept option '([\w.]+)'"
 )
 """How jsonargparse tells of an unknown option."""
+_OTHER_PIECE = re.compile(
+    r"Unable to load config '([^']+)'|Subclasses are disabled for \w+, thus '([^']+)'"
+)
+"""How jsonargparse tells of a piece of another block."""
+_NOT_CHOSEN = (
+    re.compile(r"Importing '([^']+)' is not allowed"),
+    re.compile(r"Expected a path but (\S+) either not accessible or invalid"),
+)
+"""How jsonargparse tells of a value that is neither a piece nor a class."""
 _PLACE = re.compile(r"\{registry ([a-z -]+)\}")
 """Where the docstring of a field wants the names in a registry."""
 
@@ -62,6 +71,7 @@ def parse_words(
     parser = make_parser(
         config_class, command=command, summary=summary, positional=positional, moved=moved
     )
+    files = [file for flag, file in itertools.pairwise(words) if flag == "--config"]
     try:
         parsed = parser.parse_args(list(words))
         _check_numbers(parsed.as_dict())
@@ -71,12 +81,13 @@ def parse_words(
         config = config_class(**values)
         _check_flags(config, words)
         return config, as_json
-    except PhyskitError:
-        raise
+    except PhyskitError as error:
+        if not files or str(error).startswith(files[-1]):
+            raise
+        raise type(error)(": ".join([*files, str(error)])) from error
     except RecursionError as error:
         raise PhyskitError(f"{command}: a value is nested too deeply; simplify it") from error
     except (ArgumentError, *READING) as error:
-        files = [file for flag, file in itertools.pairwise(words) if flag == "--config"]
         told = ": ".join([*files, _told(error, config_class)])
         raise PhyskitError(f"{command}: {told} (physkit {command} --help)") from error
 
@@ -176,7 +187,8 @@ def _load(text: str) -> Any:
         _check_keys(yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
         value = get_loader("yaml")(text)
     except yaml.YAMLError as error:
-        raise RefusedError(f"not YAML ({error})") from error
+        told = str(error).replace(' in "<unicode string>",', ",")
+        raise RefusedError(f"not YAML ({told})") from error
     except ValueError as error:  # a number of more digits than Python reads
         raise error if isinstance(error, RefusedError) else RefusedError(str(error)) from error
     _check_numbers(value)
@@ -232,19 +244,50 @@ def _check_numbers(value: Any, key: str = "") -> None:
 
 
 def _told(error: Exception, config_class: type) -> str:
-    """jsonargparse's message in one line, with the nearest key where one is unknown."""
+    """jsonargparse's message in one line, as key, problem and fix."""
     told = " ".join(str(error).split())
-    where = re.search(r'Parser key "([\w.]+)"', told)
-    before = f"{where[1]}: " if where else ""
-    if denied := re.search(r"Importing '([^']+)' is not allowed", told):
-        classes = [cls.__qualname__ for base in CLASSES for cls in blocks_in(base)]
-        return f"{before}'{denied[1]}' cannot be chosen; known are {', '.join(classes) or 'none'}"
+    keys = re.findall(r'Parser key "([\w.]+)": ', told)
+    where = ".".join(key for n, key in enumerate(keys) if key not in keys[:n])
+    before = f"{where}: " if where else ""
+    if loop := re.search(r"Config file loop detected: (.*)", told):
+        return f"{before}files include each other in a circle: {loop[1]}"
+    if piece := _OTHER_PIECE.search(told):
+        return f"{before}{piece[1] or piece[2]} is no piece of {where}; see configs/{where}"
     if whole := re.search(r"Not a valid subclass of \w+\. Got value: (\S+)", told):
         return f"{before}{whole[1]} gives all of it, so single flags cannot change it; give a file"
-    unknown = _UNKNOWN.search(told)
-    if unknown is None:
-        return told
-    key = next(name for name in unknown.groups() if name)
+    for pattern in _NOT_CHOSEN:
+        if found := pattern.search(told):
+            return f"{before}{_not_chosen(found[1])}"
+    if _UNKNOWN.search(told):
+        return f"{before}{_unknown_option(told, config_class)}"
+    if union := re.search(r"Subtypes: \[(.*?)\] Errors: .* Given value: (.*)", told):
+        return f"{before}expected {_types(union[1])}, got {union[2]}"
+    if single := re.search(r"Expected a (.*?)\. Got value: (.*)", told):
+        return f"{before}expected {_types(single[1])}, got {single[2]}"
+    return told
+
+
+def _not_chosen(value: str) -> str:
+    """What is wrong with a value that names neither a piece nor a class."""
+    if "/" in value or value.endswith((".yaml", ".yml")):
+        return f"{value}: no such file; paths are relative to the file that names them"
+    classes = [cls.__qualname__ for base in CLASSES for cls in blocks_in(base)]
+    return f"'{value}' cannot be chosen; known are {', '.join(classes) or 'none'}"
+
+
+def _types(told: str) -> str:
+    """Types as a user calls them: `<class 'float'>, typing.Literal['inf']` is `float or inf`."""
+    names = "names in quotes as a list"
+    plain = re.sub(r"<class '(?:\w+\.)*(\w+)'>", r"\1", told).replace("NoneType", "null")
+    plain = plain.replace("tuple[str, ...]", names).replace("list[str]", names)
+    plain = re.sub(r"typing\.Literal\[(.*?)\]", lambda m: m[1].replace("'", ""), plain)
+    return " or ".join(part.strip() for part in plain.split(","))
+
+
+def _unknown_option(told: str, config_class: type) -> str:
+    """An unknown option, with the nearest one that there is."""
+    found = _UNKNOWN.search(told)
+    key = next(name for name in found.groups() if name) if found else ""
     of_class = re.search(r"class_path '([\w.]+)': [Oo]ption", told)
     known = list(option_names(config_class))
     if of_class:
@@ -255,7 +298,7 @@ def _told(error: Exception, config_class: type) -> str:
         last = {name.rpartition(".")[2]: name for name in known}
         near = [last[n] for n in difflib.get_close_matches(key.rpartition(".")[2], last, n=1)]
     hint = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(known[:20])}"
-    return f"{before}unknown option '{key}': {hint}"
+    return f"unknown option '{key}': {hint}"
 
 
 def _check_flags(config: Any, words: Sequence[str], before: str = "--") -> None:

@@ -6,6 +6,7 @@ import itertools
 import subprocess
 import sys
 import time
+import typing
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 import yaml
 
 from physkit.cli import COMMANDS, main, read_options
-from physkit.core.config import decisive, option_names, to_yaml
+from physkit.core.config import all_blocks, decisive, option_names, to_yaml
 from physkit.core.errors import PhyskitError
 from physkit.core.parse import make_parser, read_config
 from physkit.models import CONFIGS
@@ -130,23 +131,24 @@ def test_what_never_decides_weights_is_not_decisive() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("data: absent.yaml", "absent.yaml"),
-        ("data: configs/model/facephys.yaml", "data"),
+        ("data: absent.yaml", "recipe.yaml: data: absent.yaml: no such file"),
+        ("data: configs/model/facephys.yaml", "is no piece of data; see configs/data"),
         ("data: {n_framez: 9}", "did you mean 'data.n_frames'"),
-        ("data: {augment: {flipp: 1}}", "flipp"),
-        ("data: {n_frames: many}", "many"),
+        ("data: {augment: {flipp: 1}}", "did you mean 'flip'"),
+        ("data: {n_frames: many}", "recipe.yaml: data.n_frames: expected int, got many"),
         ("data.n_frames: 9", "nest it, as data: {n_frames: ...}"),
         ("data: {n_frames: 9, n_frames: 10}", "'n_frames' is given twice"),
-        ("data: {file}", "loop"),
-        ("model: {class_path: FacePhysConfig, init_args: {frames: 9}}", "frames"),
+        ("data: {file}", "files include each other in a circle"),
+        ("model: {class_path: FacePhysConfig, init_args: {frames: 9}}", "unknown option 'frames'"),
         ("model: {class_path: FacePhysConfig, init_args: {channels: 7}}", "multiple of 8"),
-        ("model: NoSuchConfig", "NoSuchConfig"),
+        ("model: NoSuchConfig", "known are FacePhysConfig, PhysNetConfig"),
         ("windows: {n_frames: 9}", "'windows' is now data"),
         ("max_steps: 9\nresume: true", "'max_steps' is now trainer.max_steps"),
         ("version: 99", "version 99: of a newer physkit"),
         ("run: {plugins: true}", "cannot be set by a file"),
-        ("stores: {s: {store: s.zarr, train: [1, 2]}}", "stores"),
+        ("stores: {s: {store: s.zarr, train: [1, 2]}}", "expected names in quotes as a list"),
         ("stores: {s: {store: s.zarr, split: pure, train: [a]}}", "give one of both"),
+        ("optim: {lr: -1}", "recipe.yaml: optim: lr is -1.0"),
         ("- a list", "config"),
     ],
 )
@@ -165,6 +167,15 @@ def test_a_config_that_is_wrong_is_one_line_with_file_key_and_fix(
     assert message in answer.err
     assert len(answer.err.strip().splitlines()) == 1
     assert answer.out == ""
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_no_config_holds_just_anything(command: str) -> None:
+    module = importlib.import_module(COMMANDS[command].module)
+    config_class = getattr(module, COMMANDS[command].config)
+    for block in {config_class, *all_blocks(config_class)}:
+        assert block.__dataclass_params__.frozen
+        assert not [h for h in typing.get_type_hints(block).values() if "Any" in str(h)]
 
 
 @pytest.mark.slow
