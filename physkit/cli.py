@@ -177,7 +177,7 @@ COMMANDS = {
         "physkit.pipelines.demo",
         "DemoConfig",
         "run",
-        "synthesise a short clip of a face and read its pulse",
+        "read a drawn clip, then train and test small networks on drawn data sets",
     ),
 }
 

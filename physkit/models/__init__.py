@@ -20,14 +20,17 @@ MODELS = Registry(
 )
 """Model name to class; each class takes its own frozen config, or nothing for the defaults."""
 
+NETWORK, CONFIG = ".network:", ".config:"
 CONFIGS = Registry(
     "model config",
     {
-        "facephys": "physkit.models.facephys.config:FacePhysConfig",
-        "physnet": "physkit.models.physnet.config:PhysNetConfig",
+        name: f"{path.replace(NETWORK, CONFIG)}Config"
+        for name, path in MODELS.entries.items()
+        if NETWORK in path
     },
 )
-"""Name of a network that can be trained to its config class, which imports nothing heavy."""
+"""Name of a network that can be trained to its config class. A network `X` lies in `network.py` of a
+folder, and its config `XConfig`, which imports nothing heavy, in `config.py` beside it."""
 choice_of_class(ModelConfig, CONFIGS)
 
 
