@@ -29,8 +29,8 @@ CONFIGS = Registry(
         if NETWORK in path
     },
 )
-"""Name of a network that can be trained to its config class. A network `X` lies in `network.py` of a
-folder, and its config `XConfig`, which imports nothing heavy, in `config.py` beside it."""
+"""Name of a network that can be trained to its config class. A network `X` lies in `network.py` of
+a folder, and its config `XConfig`, which imports nothing heavy, in `config.py` beside it."""
 choice_of_class(ModelConfig, CONFIGS)
 
 
