@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+import zarr
 
 from physkit.core.types import Pulse
 from physkit.data.recording import Condition, Label
@@ -63,3 +64,12 @@ def small_store(path: Path, rates_bpm: Mapping[str, float]) -> Store:
     for subject, rate_bpm in rates_bpm.items():
         add_recording(path, f"{subject}_1", subject=subject, rate_bpm=rate_bpm)
     return open_store(path)
+
+
+def store_of(path: Path, subjects: tuple[str, ...], dataset: str) -> str:
+    """A store that names a recording of each person, and holds nothing else."""
+    create_store(path, dataset=dataset)
+    for subject in subjects:
+        group = zarr.create_group(path / f"{subject}_1")
+        group.attrs.update({"subject": subject, "dataset": dataset})
+    return str(path)

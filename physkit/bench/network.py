@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from physkit.bench.lap import Lap, laps_in_turns
 from physkit.bench.report import SPEEDS, speed_cells
+from physkit.core.config import Counts
 from physkit.core.errors import InputError
 from physkit.core.table import cell, table
 
@@ -28,8 +29,8 @@ class BenchTrainConfig:
     what they reach is the roofline.
     """
 
-    lengths: list[int] = field(default_factory=lambda: [128, 1600])
-    """Frames of the clip; one row for each, as in [128,1600]."""
+    lengths: Counts = field(default_factory=lambda: [128, 1600])
+    """Frames of the clip; one row for each, as in 128,1600."""
     precisions: list[Precision] = field(default_factory=lambda: ["fp32", "bf16"])
     """fp32, bf16 (mixed: convolutions in bfloat16, recurrences in float32), or both."""
     repeats: int = 5
@@ -57,8 +58,8 @@ class BenchChunkConfig:
     roofline.
     """
 
-    lengths: list[int] = field(default_factory=lambda: [16, 64, 128])
-    """Frames of a chunk; one row for each, as in [16,64,128]."""
+    lengths: Counts = field(default_factory=lambda: [16, 64, 128])
+    """Frames of a chunk; one row for each, as in 16,64,128."""
     precisions: list[Precision] = field(default_factory=lambda: ["fp32", "bf16"])
     """fp32, bf16 (mixed: convolutions in bfloat16, recurrences in float32), or both."""
     repeats: int = 9
@@ -74,7 +75,7 @@ class BenchChunkConfig:
         _check(self.lengths, self.repeats, self.threads)
 
 
-def _check(lengths: list[int], repeats: int, threads: int) -> None:
+def _check(lengths: Counts, repeats: int, threads: int) -> None:
     if min(*lengths, repeats, threads) < 1:
         raise InputError(
             f"--lengths {lengths} --repeats {repeats} --threads {threads}: each must be at least 1"

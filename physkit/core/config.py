@@ -31,10 +31,14 @@ def choice_of_class(base: type[T], registry: Registry) -> type[T]:
 
 if TYPE_CHECKING:
     Names = Sequence[str]
+    Counts = Sequence[int]
 else:
 
     class Names(list[str]):
         """Several names, in YAML a list; on the command line also `a,b`, where 01 stays a name."""
+
+    class Counts(list[int]):
+        """Several whole numbers, in YAML a list; on the command line also `16,64`."""
 
 
 def from_options(config_class: type[T], **options: Any) -> T:

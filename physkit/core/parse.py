@@ -13,7 +13,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from physkit.core.config import CLASSES, FLAG_ONLY, Names, all_blocks, blocks_in, option_names
+from physkit.core.config import (
+    CLASSES,
+    FLAG_ONLY,
+    Counts,
+    Names,
+    all_blocks,
+    blocks_in,
+    option_names,
+)
 from physkit.core.errors import InputError, PhyskitError
 from physkit.core.registry import names_of
 
@@ -113,6 +121,7 @@ def make_parser(
     from jsonargparse.typing import register_type
 
     register_type(Names, list, _read_names, fail_already_registered=False)
+    register_type(Counts, list, _read_counts, fail_already_registered=False)
     set_loader(MODE, _load, exceptions=(RefusedError,))
     classes = {config_class, *CLASSES, *all_blocks(config_class)}
     set_parsing_settings(
@@ -318,12 +327,23 @@ def _names(place: re.Match[str]) -> str:
 
 def _read_names(value: Any) -> list[str]:
     """Raises ValueError for what is no list of names."""
-    if isinstance(value, str):
-        inner = value.strip().removeprefix("[").removesuffix("]")
-        return [name.strip().strip("\"'") for name in inner.split(",") if name.strip()]
-    if not isinstance(value, list | tuple):
-        raise ValueError(f"{value!r} is no list of names; write [a, b]")
-    numbers = [item for item in value if not isinstance(item, str)]
+    names = _parts(value)
+    numbers = [item for item in names if not isinstance(item, str)]
     if numbers:
         raise ValueError(f"{numbers[0]!r} is no name; put it in quotes, as '{numbers[0]}'")
+    return names
+
+
+def _read_counts(value: Any) -> list[int]:
+    """Raises ValueError for what is no list of whole numbers."""
+    return [int(item) for item in _parts([value] if isinstance(value, int) else value)]
+
+
+def _parts(value: Any) -> list[Any]:
+    """The items of a list, or of `a,b` and `[a, b]` as a command line has them."""
+    if isinstance(value, str):
+        inner = value.strip().removeprefix("[").removesuffix("]")
+        return [part.strip().strip("\"'") for part in inner.split(",") if part.strip()]
+    if not isinstance(value, list | tuple):
+        raise ValueError(f"{value!r} is no list; write [a, b]")
     return list(value)

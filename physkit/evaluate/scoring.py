@@ -6,7 +6,7 @@ import platform
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, cast, get_args
 
 from physkit.core.errors import InputError
 from physkit.core.registry import unknown_name
@@ -32,7 +32,7 @@ def score(
     *,
     protocol: str = "physkit-1",
     window_s: float | None = None,
-    hr: Literal["fft", "peak"] = "fft",
+    hr: str = "fft",
     out: str | Path | None = None,
 ) -> Score:
     """Score a predictions file; the options are those of `ScoreConfig`.
@@ -49,7 +49,7 @@ def score(
         recordings,
         protocol=protocol,
         window_s=None if window_s is None else float(window_s),
-        hr=hr,
+        hr=cast(HeartRateMethod, hr),
         predictions_file=str(path),
         predictions_sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
     )

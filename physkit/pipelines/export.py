@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from physkit.core.config import Names
+from physkit.core.config import Counts, Names
 from physkit.core.errors import InputError
 from physkit.core.registry import unknown_name
 from physkit.core.table import cell, labelled, table
@@ -36,7 +36,7 @@ class ExportConfig:
     precisions: Names | None = None
     """fp32, fp16 (weights kept in half precision), int8; by default what each target has of fp32
     and int8."""
-    chunks: list[int] | None = None
+    chunks: Counts | None = None
     """Also artifacts that take so many frames at once, in fp32."""
     state_dtype: Literal["float32", "float16"] = "float32"
     """How states are kept between frames; float16 takes half of their 2 MB."""

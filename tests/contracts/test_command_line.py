@@ -152,7 +152,7 @@ def test_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:
     [
         ["--targets", "onnx,jax", "--chunks", "[16, 64]", "--frames", "90"],
         ["--targets", "[onnx, jax]", "--chunks", "[16,64]", "--frames", "90"],
-        ["--targets=onnx,jax", "--chunks+=16", "--chunks+=64", "--frames=90"],
+        ["--targets=onnx,jax", "--chunks=16,64", "--frames=90"],
     ],
 )
 def test_an_option_of_several_takes_them_in_any_form(words: list[str]) -> None:

@@ -321,9 +321,9 @@ def test_a_store_of_another_data_set_is_refused(raw_ubfc: Path, tmp_path: Path) 
     ("options", "message"),
     [
         ({"dataset": "ubcf"}, "did you mean 'ubfc'"),
-        ({"detector": "har"}, "did you mean 'haar'"),
-        ({"detector": "auto"}, "unknown detector 'auto'"),
-        ({"detector_weights": "x.tflite"}, "takes no model file"),
+        ({"face.detector": "har"}, "did you mean 'haar'"),
+        ({"face.detector": "auto"}, "--face.detector auto: name one of"),
+        ({"face.weights": "x.tflite"}, "takes no model file"),
         ({"engine": "rai"}, "did you mean 'ray'"),
         ({"size": "0"}, "--size 0"),
         ({"workers": "0"}, "--workers 0"),

@@ -4,26 +4,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import zarr
+from stores import store_of
 
 from physkit.core.errors import InputError, PhyskitError
 from physkit.crossdomain.config import CrossdomainConfig
 from physkit.crossdomain.plan import MatrixPlan, Part, Reading, Training, make_plan
 from physkit.data.people import find_people
 from physkit.data.splits import StoreConfig, load_split, shipped_splits
-from physkit.data.store_writer import create_store
 from physkit.train.config import TrainerConfig
 
 ENDS = TrainerConfig(max_steps=1)
-
-
-def store_of(path: Path, subjects: tuple[str, ...], dataset: str) -> str:
-    """A store that names a recording of each person, and holds nothing else."""
-    create_store(path, dataset=dataset)
-    for subject in subjects:
-        group = zarr.create_group(path / f"{subject}_1")
-        group.attrs.update({"subject": subject, "dataset": dataset})
-    return str(path)
 
 
 def planned(data: dict[str, StoreConfig], out: Path, **options: Any) -> MatrixPlan:
