@@ -77,7 +77,12 @@ def parse_words(
     from jsonargparse import ArgumentError
 
     parser = make_parser(
-        config_class, command=command, summary=summary, positional=positional, moved=moved
+        config_class,
+        command=command,
+        summary=summary,
+        positional=positional,
+        moved=moved,
+        with_help=bool({"-h", "--help"} & {*words}),
     )
     files = [file for flag, file in itertools.pairwise(words) if flag == "--config"]
     try:
@@ -115,8 +120,12 @@ def make_parser(
     summary: str = "",
     positional: bool = False,
     moved: Mapping[str, str] | None = None,
+    with_help: bool = False,
 ) -> "ArgumentParser":
-    """The parser of a command whose options are the fields of a config."""
+    """The parser of a command whose options are the fields of a config.
+
+    with_help: fill in the names in registries, which all have to be imported for it.
+    """
     from jsonargparse import ArgumentParser, set_loader, set_parsing_settings
     from jsonargparse.typing import register_type
 
@@ -146,7 +155,7 @@ def make_parser(
     parser.add_argument("--json", action="store_true", help="Print one JSON object.")
     parser.add_class_arguments(config_class, as_positional=positional, sub_configs=True)
     for action in parser._actions:
-        if isinstance(action.help, str):
+        if with_help and isinstance(action.help, str):
             action.help = _PLACE.sub(_names, action.help)
         if getattr(action, "_typehint", None) is bool and action.option_strings:
             action.nargs, action.const = "?", True  # --flag is --flag true

@@ -6,7 +6,7 @@ TARGETS = Registry(
     "export target",
     {
         "onnx": "physkit.export.onnx:OnnxTarget",
-        "litert": "physkit.export.litert:LiteRTTarget",
+        "litert": "physkit.export.litert.target:LiteRTTarget",
         "jax": "physkit.export.jax.target:JaxTarget",
     },
     extras={"onnx": "export", "litert": "export", "jax": "export"},

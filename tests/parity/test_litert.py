@@ -66,7 +66,7 @@ def convert_once() -> Iterator[None]:
 
 
 def export(net: FacePhys, folder: Path, **asked: object) -> tuple[Path, ArtifactCard]:
-    from physkit.export.litert import LiteRTTarget
+    from physkit.export.litert.target import LiteRTTarget
 
     request = ExportRequest(weights_sha256=WEIGHTS, **asked)
     path = folder / request.file_name(".tflite")

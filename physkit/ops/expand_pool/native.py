@@ -7,15 +7,19 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from physkit.ops.native.call import OnCPU, arithmetic_dtype, native_call, storage_dtype
+from physkit.ops.native.call import OnCPU, arithmetic_dtype, native_call, run_op, storage_dtype
 
 
-@torch.library.custom_op("physkit::expand_pool_native", mutates_args=(), device_types="cpu")
-def _forward(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+def _compute(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """x (n p i), weight (o i), bias (o): (n o)."""
     y = weight.new_empty(x.shape[0], weight.shape[0])
     native_call("expand_pool", "forward", x.dtype, (*x.shape, weight.shape[0]))(x, weight, bias, y)
     return y
+
+
+_forward = torch.library.custom_op(
+    "physkit::expand_pool_native", _compute, mutates_args=(), device_types="cpu"
+)
 
 
 @torch.library.custom_op("physkit::expand_pool_native_backward", mutates_args=())
@@ -61,5 +65,7 @@ def expand_pool(
     dtype = arithmetic_dtype(x.dtype)
     x = x.to(storage_dtype(x.dtype))
     frames = x.movedim(-3, -1).flatten(-3, -2).flatten(0, -3).contiguous()
-    y: Tensor = _forward(frames, weight.to(dtype).contiguous(), bias.to(dtype).contiguous())
+    y: Tensor = run_op(
+        _forward, _compute, frames, weight.to(dtype).contiguous(), bias.to(dtype).contiguous()
+    )
     return y.view(*x.shape[:-3], -1)

@@ -2,10 +2,10 @@
 
 import ctypes
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from physkit.ops.native.build import library
 
@@ -29,6 +29,19 @@ def arithmetic_dtype(dtype: torch.dtype) -> torch.dtype:
 def storage_dtype(dtype: torch.dtype) -> torch.dtype:
     """The dtype in which compiled ops read tensors of `dtype`: float16 is converted to float32."""
     return dtype if dtype in SUFFIXES else torch.float32
+
+
+def run_op(op: Callable[..., Any], plain: Callable[..., Any], *tensors: Tensor) -> Any:
+    """`plain` of the tensors, through `op`, torch's operator around it, only where that is needed:
+    for a gradient, or for a tracer.
+
+    The first call of an operator imports the tracer of `torch.compile`, which takes seconds.
+    """
+    if torch.compiler.is_compiling():
+        return op(*tensors)
+    needs_gradient = torch.is_grad_enabled() and any(z.requires_grad for z in tensors)
+    is_traced = any(type(z) not in (Tensor, nn.Parameter) for z in tensors)
+    return (op if needs_gradient or is_traced else plain)(*tensors)
 
 
 def native_call(

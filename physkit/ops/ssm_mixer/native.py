@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from physkit.ops.native.build import library
-from physkit.ops.native.call import OnCPU, arithmetic_dtype, native_call
+from physkit.ops.native.call import OnCPU, arithmetic_dtype, native_call, run_op
 from physkit.ops.ssm_mixer.composed import CONV_WIDTH, NORM_EPS
 
 
@@ -44,8 +44,7 @@ def _call(direction: str, u: Tensor, real0: Tensor, *tensors: Tensor) -> None:
     native_call("ssm_mixer", direction, u.dtype, sizes, NORM_EPS)(*tensors)
 
 
-@torch.library.custom_op("physkit::ssm_mixer_native", mutates_args=(), device_types="cpu")
-def _forward(
+def _compute(
     u: Tensor,
     span: Tensor,
     conv_weight: Tensor,
@@ -65,6 +64,11 @@ def _forward(
     parameters = (conv_weight, conv_bias, dt_bias, a_real, a_imag, skip, norm_weight)
     _call("forward", u, real0, u, rows0, span, *parameters, out, rows, real, imag, *kept)
     return out, rows, real, imag, *kept
+
+
+_forward = torch.library.custom_op(
+    "physkit::ssm_mixer_native", _compute, mutates_args=(), device_types="cpu"
+)
 
 
 @torch.library.custom_op("physkit::ssm_mixer_native_backward", mutates_args=(), device_types="cpu")
@@ -168,5 +172,7 @@ def ssm_mixer(*inputs: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     if inputs[2].shape[0] != CONV_WIDTH:
         raise ValueError(f"ssm_mixer: convolution of width {inputs[2].shape[0]}, not {CONV_WIDTH}")
     dtype = arithmetic_dtype(inputs[0].dtype)
-    out, rows, real, imag, *_ = _forward(*(z.to(dtype).contiguous() for z in inputs))
+    out, rows, real, imag, *_ = run_op(
+        _forward, _compute, *(z.to(dtype).contiguous() for z in inputs)
+    )
     return out, rows, real, imag

@@ -9,15 +9,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from physkit.ops.native.build import library
-from physkit.ops.native.call import OnCPU, arithmetic_dtype, native_call
+from physkit.ops.native.call import OnCPU, arithmetic_dtype, native_call, run_op
 
 
 def _sizes(x: Tensor, b_in: Tensor) -> tuple[int, ...]:
     return (*x.shape, b_in.shape[-1])
 
 
-@torch.library.custom_op("physkit::ssm_scan_native", mutates_args=(), device_types="cpu")
-def _forward(
+def _compute(
     x: Tensor,
     delta: Tensor,
     a_real: Tensor,
@@ -40,6 +39,11 @@ def _outputs(x: Tensor, b_in: Tensor, segment: int) -> tuple[Tensor, Tensor]:
     batch, frames, heads, p = x.shape
     y = x.new_empty(batch, frames, heads, 2, p)
     return y, x.new_empty(batch, heads, -(-frames // segment), 2, p, b_in.shape[-1])
+
+
+_forward = torch.library.custom_op(
+    "physkit::ssm_scan_native", _compute, mutates_args=(), device_types="cpu"
+)
 
 
 @torch.library.custom_op("physkit::ssm_scan_native_backward", mutates_args=(), device_types="cpu")
@@ -132,5 +136,5 @@ def ssm_scan(
     """A clip: y (b t h 2 p), then the state (b h p n) after its last frame."""
     inputs = (x, delta, a_real, a_imag, b_in, c_out, real0, imag0)
     dtype = arithmetic_dtype(x.dtype)
-    y, real, imag, _ = _forward(*(z.to(dtype).contiguous() for z in inputs))
+    y, real, imag, _ = run_op(_forward, _compute, *(z.to(dtype).contiguous() for z in inputs))
     return y, real, imag

@@ -9,12 +9,11 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
-from physkit.ops.native.call import OnCPU, arithmetic_dtype, native_call, storage_dtype
+from physkit.ops.native.call import OnCPU, arithmetic_dtype, native_call, run_op, storage_dtype
 from physkit.ops.temporal_norm.reference import EPS, new_share
 
 
-@torch.library.custom_op("physkit::temporal_norm_native", mutates_args=(), device_types="cpu")
-def _forward(
+def _compute(
     x: Tensor, take: Tensor, gamma: Tensor, beta: Tensor, mean0: Tensor, var0: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """x (b t p c), take (b t c), statistics (b p c): y, and the statistics after the last frame."""
@@ -23,6 +22,11 @@ def _forward(
         x, take, gamma, beta, y, mean, var
     )
     return y, mean, var
+
+
+_forward = torch.library.custom_op(
+    "physkit::temporal_norm_native", _compute, mutates_args=(), device_types="cpu"
+)
 
 
 @torch.library.custom_op("physkit::temporal_norm_native_backward", mutates_args=())
@@ -104,7 +108,9 @@ def temporal_norm(
     height = x.shape[-2]
     dtype = arithmetic_dtype(x.dtype)
     small = (new_share(dt_s.to(dtype), half_life_s.to(dtype)), gamma.to(dtype), beta.to(dtype))
-    y, mean, var = _forward(
+    y, mean, var = run_op(
+        _forward,
+        _compute,
         rearrange(x.to(storage_dtype(x.dtype)), "b t c h w -> b t (h w) c").contiguous(),
         *(z.contiguous() for z in small),
         *(rearrange(z.to(dtype), "b c h w -> b (h w) c").contiguous() for z in (mean0, var0)),
