@@ -48,7 +48,7 @@ def reencoded(face_mp4: Path, tmp_path_factory: pytest.TempPathFactory) -> Calla
             ),
             times_s=(kept / 30).tolist(),
             rotation_degrees=-90 * turns if turns else None,
-            codec_options={"crf": "12"},
+            codec_options={"crf": "12", "preset": "ultrafast"},
         )
 
     return make

@@ -78,8 +78,14 @@ def test_blazeface_reads_the_real_face(
     assert result.heart_rate_bpm == pytest.approx(FACEPHYS_BPM, abs=1.0)
 
 
-@pytest.mark.parametrize("kind", ["half", "dropped", "rotated90", "rotated180", "rotated270"])
-@pytest.mark.parametrize("model", ["facephys", "pos"])
+@pytest.mark.parametrize(
+    ("model", "kind"),
+    [  # pictures are turned upright before any model sees them: one turn shows it for the second
+        *(("pos", f"rotated{degrees}") for degrees in (90, 180, 270)),
+        *((model, kind) for kind in ("half", "dropped") for model in ("pos", "facephys")),
+        ("facephys", "rotated90"),
+    ],
+)
 def test_a_reencoded_face_has_the_same_heart_rate(
     reencoded: Callable[[str], Path], released_weights: Path, kind: str, model: str
 ) -> None:
@@ -273,13 +279,11 @@ def test_memory_does_not_grow_with_the_length_of_the_video(
     face_mp4: Path, released_weights: Path, tmp_path: Path
 ) -> None:
     # The least of two runs: how many pictures wait between threads at the worst moment is luck.
-    shorter_mb, longer_mb = (
-        min(
-            peak_of_predict_mb(path, released_weights, n_frames=301 * seconds // 10)
-            for path in [looped(face_mp4, tmp_path / f"{seconds}.mp4", seconds=seconds)] * 2
-        )
-        for seconds in (60, 120)
-    )
+    long = looped(face_mp4, tmp_path / "long.mp4", seconds=70)
+    shorter_mb = min(peak_of_predict_mb(face_mp4, released_weights, n_frames=301) for _ in range(2))
+    longer_mb = peak_of_predict_mb(long, released_weights, n_frames=2107)
+    if longer_mb - shorter_mb >= 40:
+        longer_mb = min(longer_mb, peak_of_predict_mb(long, released_weights, n_frames=2107))
     assert longer_mb < 1000
     assert longer_mb - shorter_mb < 40
 

@@ -1,6 +1,5 @@
 """What detectors and the released network make of clean synthetic people."""
 
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +20,7 @@ PEOPLE = range(1, 6)
 SECONDS = 15.0
 
 
-def clean(subject: int, *, seconds: float) -> RecordingPlan:
+def clean(subject: int, *, seconds: float, fps: float = 30.0) -> RecordingPlan:
     return plan_recording(
         "clean",
         layout="ubfc",
@@ -31,20 +30,31 @@ def clean(subject: int, *, seconds: float) -> RecordingPlan:
         duration_s=seconds,
         width=320,
         height=240,
-        fps=30.0,
+        fps=fps,
     )
+
+
+@pytest.fixture(scope="module")
+def people() -> list[tuple[float, list[np.ndarray]]]:
+    """Skin tone of each person, and four pictures a second apart."""
+    plans = [clean(subject, seconds=4.0, fps=1.0) for subject in range(1, 17)]
+    return [
+        (plan.parameters.skin.fitzpatrick, [frame.rgb for frame in plan.synthesis().frames()])
+        for plan in plans
+    ]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("detector", ["haar", "blazeface"])
-def test_detectors_find_synthetic_faces_of_every_skin_tone(detector: str, assets: Path) -> None:
+def test_detectors_find_synthetic_faces_of_every_skin_tone(
+    detector: str, people: list[tuple[float, list[np.ndarray]]], assets: Path
+) -> None:
     model = [assets / "faces" / "blaze_face_short_range.tflite"] if detector != "haar" else []
     finder = DETECTORS[detector](*model)
     tones, found = [], []
-    for subject in range(1, 17):
-        plan = clean(subject, seconds=3.0)
-        tones.append(plan.parameters.skin.fitzpatrick)
-        pictures = [frame.rgb for frame in islice(plan.synthesis().frames(), 0, 46, 15)]
+    for tone, pictures in people:
+        tones.append(tone)
+        assert len(pictures) == 4
         found += [bool(faces) and faces[0].confidence >= 0.5 for faces in finder.detect(pictures)]
     assert min(tones) < 2
     assert max(tones) > 5
