@@ -1,8 +1,10 @@
 """What every test shares: where the real files lie, and shape checks at run time."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from jaxtyping import install_import_hook
@@ -36,3 +38,10 @@ def assets() -> Path:
     if not folder.is_dir():
         pytest.skip(f"{folder} is absent: the real recordings are not part of the repository")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _arithmetic_is_left_alone() -> Iterator[None]:
+    """Nothing makes the caller's thread flush denormals to zero and leaves it so."""
+    yield
+    assert np.float32(1e-40) * np.float32(1) > 0, "this thread flushes denormals now"

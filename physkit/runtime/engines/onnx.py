@@ -1,6 +1,10 @@
 """An exported FacePhys in ONNX Runtime."""
 
-from collections.abc import Mapping
+import ctypes
+import functools
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +36,8 @@ UNREADABLE = (
     errors.RuntimeException,
 )
 
+_C = ctypes.PyDLL("ucrtbase" if os.name == "nt" else None)
+
 
 class OnnxEngine(Engine):
     """Two sets of states: a call reads one and writes the other, in turns, without copies.
@@ -62,7 +68,9 @@ class OnnxEngine(Engine):
         self._frames.update_inplace(frames)
         if self._dt_s is not None:
             self._dt_s.update_inplace(dt_s)
-        self._session.run_with_iobinding(self._bindings[self._turn])
+        with _arithmetic_kept():
+            _C.fesetenv(_flushing())
+            self._session.run_with_iobinding(self._bindings[self._turn])
         self._turn = 1 - self._turn
         answer: np.ndarray = self._pulse.numpy().copy()
         return answer
@@ -107,7 +115,9 @@ def _open(path: Path, *, threads: int, device: str) -> onnxruntime.InferenceSess
     for key, value in OPTIONS.items():
         options.add_session_config_entry(key, value)
     try:
-        session = onnxruntime.InferenceSession(str(path), options, [provider])
+        with _arithmetic_kept():
+            session = onnxruntime.InferenceSession(str(path), options, [provider])
+            _flushing()
     except UNREADABLE as error:
         reason = str(error).splitlines()[0]
         raise InputError(
@@ -117,6 +127,32 @@ def _open(path: Path, *, threads: int, device: str) -> onnxruntime.InferenceSess
     if provider not in session.get_providers():  # ONNX Runtime falls back without an error
         raise BackendError(f"device {device}: {provider} could not start here; use cpu")
     return session
+
+
+@contextmanager
+def _arithmetic_kept() -> Iterator[None]:
+    """The calling thread rounds, and treats denormals, afterwards as before.
+
+    The first session of a process makes its thread flush denormals to zero for good, and no other
+    session or thread does: in a thread of its own a session would slow down.
+    """
+    before = _arithmetic()
+    try:
+        yield
+    finally:
+        _C.fesetenv(before)
+
+
+@functools.cache
+def _flushing() -> ctypes.Array[ctypes.c_char]:
+    """The arithmetic of a thread that flushes denormals; first called after the first session."""
+    return _arithmetic()
+
+
+def _arithmetic() -> ctypes.Array[ctypes.c_char]:
+    kept = ctypes.create_string_buffer(64)  # twice the largest fenv_t
+    _C.fegetenv(kept)
+    return kept
 
 
 def _check_inputs(path: Path, session: onnxruntime.InferenceSession, card: ArtifactCard) -> None:
