@@ -6,8 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from jaxtyping import install_import_hook
+
+# Two processes test at once; threads that wait for the other's cores spin. Before torch is loaded.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # Annotated shapes are checked in every test; modules that torch.compile traces are not hooked.
 install_import_hook(
@@ -24,7 +27,9 @@ install_import_hook(
     "shape_checks.checked",
 )
 
-if not torch.cuda.is_available():
+from torch import cuda  # noqa: E402
+
+if not cuda.is_available():
     # How Triton's kernels run without a GPU; decided when Triton is imported, by whichever test.
     os.environ.setdefault("TRITON_INTERPRET", "1")
 

@@ -1,5 +1,6 @@
 """`physkit bench step`: frames a second of the one-frame step, beside the released files."""
 
+import functools
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -119,10 +120,13 @@ class _Files:
     def __init__(self, net: "FacePhys", folder: Path, clip: "Clip", threads: int) -> None:
         from dataclasses import asdict
 
+        from physkit.export import TARGETS
         from physkit.export.target import write_states
         from physkit.weights.file import WeightsCard, save_weights, sha256
 
         self._net, self._folder, self._clip, self._threads = net, folder, clip, threads
+        # one writer a target: its precisions share a graph
+        self._writer = functools.cache(lambda target: TARGETS[target]())
         self._weights = folder / "facephys.safetensors"
         save_weights(self._weights, net.state_dict(), WeightsCard("facephys", asdict(net.config)))
         self._sha256 = sha256(self._weights)
@@ -136,14 +140,13 @@ class _Files:
         """One pass of a session on an artifact."""
         import numpy as np
 
-        from physkit.export import TARGETS
         from physkit.export.target import Calibration, ExportRequest
 
         dt_s = np.full(len(self._clip), SECONDS_A_FRAME, np.float32)
         request = ExportRequest(
             self._sha256, precision=precision, calibration=(Calibration(self._clip, dt_s),)
         )
-        writer = TARGETS[target]()
+        writer = self._writer(target)
         path = self._folder / request.file_name(writer.suffix)
         writer.write(self._net, request, path)
         return self._pass(path, "auto")

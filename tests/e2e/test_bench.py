@@ -17,6 +17,9 @@ from physkit.bench.report import BenchReport, BenchRow
 from physkit.bench.step import BenchStepConfig, run
 from physkit.core.errors import InputError
 from physkit.core.machine import Machine
+from physkit.models.facephys.config import FacePhysConfig
+from physkit.models.facephys.network import FacePhys
+from physkit.weights.file import WeightsCard, save_weights
 
 NAMES = [
     *("torch-eager", "torch-compiled", "onnx-fp32", "onnx-int8", "litert-fp32", "litert-int8"),
@@ -25,8 +28,13 @@ NAMES = [
 
 
 @pytest.mark.slow
-def test_every_runtime_is_measured_beside_the_released_files(assets: Path) -> None:
-    report = run(BenchStepConfig(released=str(assets / "facephys"), repeats=2, frames=3))
+def test_every_runtime_is_measured_beside_the_released_files(assets: Path, tmp_path: Path) -> None:
+    small = {"channels": 8, "n_blocks": 1}
+    weights = tmp_path / "small.safetensors"
+    net = FacePhys(FacePhysConfig(**small))
+    save_weights(weights, net.state_dict(), WeightsCard("facephys", small))
+    released = str(assets / "facephys")
+    report = run(BenchStepConfig(str(weights), released, repeats=2, frames=3))
     content = json.loads(json.dumps(report.to_dict()))
     assert [row["name"] for row in content["rows"]] == NAMES
     for row in content["rows"]:

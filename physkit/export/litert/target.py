@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,16 +42,26 @@ STDERR = 2
 
 
 class LiteRTTarget(ExportTarget):
-    """LiteRT, whose CPU kernels are XNNPACK's; builtin operators only."""
+    """LiteRT, whose CPU kernels are XNNPACK's; builtin operators only.
+
+    Conversion takes longest, so artifacts that one object writes in turn share it where they can;
+    the network may not change in between.
+    """
 
     suffix = ".tflite"
 
+    def __init__(self) -> None:
+        self._last: tuple[FacePhys, ArtifactCard, bytes] | None = None
+
     def write(self, net: FacePhys, request: ExportRequest, path: Path) -> ArtifactCard:
-        net = copy.deepcopy(net).float().cpu().eval()
+        given, net = net, copy.deepcopy(net).float().cpu().eval()
         step = LoweredStep(net, request).eval()
         states = {name: x.contiguous() for name, x in step.init_state().items()}
         card = make_card(net, request, order="hwc", states=states)
-        model = _convert(step, _sample(net, request, states))
+        exact = replace(card, precision="fp32")
+        if self._last is None or self._last[0] is not given or self._last[1] != exact:
+            self._last = given, exact, _convert(step, _sample(net, request, states))
+        model = self._last[2]
         if request.precision != "fp32":
             model = _quantise(model, request.precision, net.config.channels)
         with whole_file(path) as unfinished:
