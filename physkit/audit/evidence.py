@@ -19,7 +19,7 @@ from physkit.data.checks import (
 )
 from physkit.data.findings import Finding
 from physkit.signal.lag import LagEstimate, possible_lags
-from physkit.signal.resample import median_fps
+from physkit.signal.resample import mean_fps
 
 if TYPE_CHECKING:
     from physkit.inference.crops import TimedCrop
@@ -189,7 +189,7 @@ def _with_video(summary: RecordingSummary, video: Video) -> RecordingSummary:
     times_s = video.timestamps_s
     usable = len(times_s) > 1 and bool(np.isfinite(times_s).all())
     duration_s = float(times_s[-1] - times_s[0]) if usable else None
-    fps = median_fps(times_s) if usable and np.median(np.diff(times_s)) > 0 else None
+    fps = mean_fps(times_s) if usable and np.median(np.diff(times_s)) > 0 else None
     if usable and duration_s and video.n_frames != len(times_s):
         fps = (video.n_frames - 1) / duration_s
     return replace(

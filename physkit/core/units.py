@@ -2,6 +2,9 @@
 
 from typing import Literal
 
+import numpy as np
+from jaxtyping import Bool, Float64
+
 SECONDS_PER_MINUTE = 60.0
 MAX_GAP_S = 0.5
 """A face unseen for longer starts anew: its light, its size and its pulse have moved on."""
@@ -9,6 +12,22 @@ NOMINAL_DT_S = 1 / 30
 """Duration of a single frame without a neighbour."""
 SnrKind = Literal["10log10", "20log10", "10log10-squared"]
 """10 log10 or 20 log10 of summed density, or 10 log10 of summed squared density."""
+
+
+def frame_durations_s(
+    timestamps_s: Float64[np.ndarray, "t"], *, before_s: float | None = None
+) -> tuple[Float64[np.ndarray, "t"], Bool[np.ndarray, "t"]]:
+    """Seconds since the frame before of every frame, and whether a stretch begins at it.
+
+    A stretch begins after more than `MAX_GAP_S` without a frame, and at the first of all unless
+    the stretch goes on from a frame at `before_s`. Its state starts anew, and its first frame
+    lasts like its second; a single frame lasts `NOMINAL_DT_S`.
+    """
+    dt_s = np.diff(timestamps_s, prepend=-np.inf if before_s is None else before_s)
+    is_new = dt_s > MAX_GAP_S
+    following_s = np.append(dt_s[1:], NOMINAL_DT_S)[: dt_s.shape[0]]
+    following_s[following_s > MAX_GAP_S] = NOMINAL_DT_S
+    return np.where(is_new, following_s, dt_s), is_new
 
 
 def bpm_from_hz(frequency_hz: float) -> float:

@@ -13,7 +13,7 @@ from physkit.core.types import Pulse
 from physkit.data.findings import Finding
 from physkit.signal.lag import LagEstimate
 from physkit.signal.quality import MIN_QUALITY_S, signal_quality
-from physkit.signal.resample import median_fps, resample
+from physkit.signal.resample import mean_fps, resample
 
 STILL = 0.02
 """A window whose range is less than this share of the usual one stands still."""
@@ -134,7 +134,7 @@ def _gaps(times_s: Float[np.ndarray, "t"], limits: Limits) -> list[Finding]:
 
 
 def _check_waveform(pulse: Pulse, limits: Limits) -> list[Finding]:
-    rate_hz = median_fps(pulse.timestamps_s)
+    rate_hz = mean_fps(pulse.timestamps_s)
     if not np.ptp(pulse.samples) > 0 or not rate_hz > 0:
         return [Finding("label-flat", "error", "the label is flat throughout")]
     flat_s = longest_flat_s(pulse.samples, rate_hz=rate_hz, window_s=limits.flat_s)

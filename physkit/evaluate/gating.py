@@ -17,7 +17,9 @@ class Gating:
     min_quality: float
     """Signal quality below which a window is left out."""
     coverage: float
-    """Share of the windows that are kept; windows without a heart rate are not."""
+    """Share of all windows that are kept; windows without a heart rate are not."""
+    n_windows: int
+    """How many those are."""
     mae_bpm: float
     """Over all windows."""
     mae_gated_bpm: float
@@ -49,6 +51,7 @@ def gating(table: Figures, *, min_quality: float) -> Gating:
     return Gating(
         min_quality=min_quality,
         coverage=float(kept.sum() / max(1, table.quality.size)),
+        n_windows=int(kept.sum()),
         mae_bpm=_mean(absolute),
         mae_gated_bpm=_mean(absolute[kept]),
         mape_percent=_mean(relative),

@@ -48,6 +48,8 @@ class Score:
     """Windows evaluated."""
     n_windows_with_rate: int
     """Windows in which both heart rates exist; heart-rate metrics use these alone."""
+    n_windows_unseen: int
+    """Windows with too little face or label for a heart rate."""
     metrics: Metrics
     """The six aggregates with their errors."""
     bland_altman: BlandAltman
@@ -79,8 +81,10 @@ class Score:
         title = (
             f"{self.protocol}, {window}, heart rate by {self.settings['hr']}: "
             f"{self.n_recordings} recordings of {self.n_subjects} subjects, "
-            f"{self.n_windows} windows"
+            f"{self.n_windows} windows, {self.n_windows_with_rate} with both heart rates"
         )
+        if self.n_windows_unseen:
+            title += f", {self.n_windows_unseen} with too little face or label"
         rows = []
         for name, (label, unit) in METRIC_LABELS.items():
             estimate = getattr(self.metrics, name)
@@ -101,8 +105,9 @@ class Score:
             f"{shown(b.lower_bpm, 2)} to {shown(b.upper_bpm, 2)} bpm"
         )
         abstention = (
-            f"MAPE {shown(g.mape_percent, 2)} % ungated, {shown(g.mape_gated_percent, 2)} % over "
-            f"the {100 * g.coverage:.0f} % of windows with a quality of {g.min_quality:g} or more"
+            f"MAPE {shown(g.mape_percent, 2)} % over {self.n_windows_with_rate} windows, "
+            f"{shown(g.mape_gated_percent, 2)} % over the {g.n_windows} of them with a quality of "
+            f"{g.min_quality:g} or more"
         )
         return [agreement, abstention]
 

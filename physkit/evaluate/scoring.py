@@ -88,6 +88,7 @@ def score_recordings(
         n_subjects=len({r.subject for r in recordings}),
         n_windows=len(windows),
         n_windows_with_rate=int(table.has_rate.sum()),
+        n_windows_unseen=sum(not window.is_seen for window in windows),
         metrics=with_intervals(metrics(table, chosen), table, windows, seed=BOOTSTRAP_SEED),
         bland_altman=bland_altman(table, chosen),
         gating=gating(table, min_quality=MIN_QUALITY),

@@ -1,7 +1,8 @@
 """From recordings to windows, and from each window to heart rates, SNR and MACC."""
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
@@ -11,10 +12,21 @@ from physkit.evaluate.predictions import MIN_SAMPLES, Condition, PredictedRecord
 from physkit.evaluate.protocols import HeartRateMethod, Protocol
 from physkit.signal.beats import find_beats
 from physkit.signal.filters import bandpass, detrend, smoothness_of_cutoff
-from physkit.signal.heart_rate import fft_heart_rate_bpm, heart_rate_bpm, peak_heart_rate_bpm
-from physkit.signal.quality import signal_quality, snr_db, window_qualities
-from physkit.signal.reading import DRIFT_HZ
+from physkit.signal.heart_rate import (
+    average_spectrum,
+    fft_heart_rate_bpm,
+    hann_spectrum,
+    peak_heart_rate_bpm,
+    spectral_heart_rate_bpm,
+)
+from physkit.signal.quality import MIN_QUALITY_S, signal_quality, snr_db, window_qualities
+from physkit.signal.reading import DRIFT_HZ, MIN_SEEN_S
 from physkit.signal.resample import resample
+
+MIN_PIECE_S = 2.0
+"""A shorter piece between two gaps may hold no whole beat, and is left out."""
+ROUNDING_S = 1e-6
+"""Durations closer than this are equal."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +51,15 @@ class WindowRow:
     """Maximum amplitude of the cross-correlation with the label, 0 to 1."""
     quality: float
     """Signal quality of the prediction, 0 to 1, computed without the label."""
+    seen_s: float
+    """Seconds of it that the figures come from: all but gaps, and pieces under `MIN_PIECE_S`."""
     conditions: Mapping[str, Condition]
     """Properties of the recording."""
+
+    @property
+    def is_seen(self) -> bool:
+        """Whether enough was seen for a heart rate: `MIN_SEEN_S`, or all of a shorter window."""
+        return self.seen_s >= min(MIN_SEEN_S, self.duration_s) - ROUNDING_S
 
     @property
     def error_bpm(self) -> float:
@@ -57,28 +76,37 @@ def cut_windows(
 ) -> list[WindowRow]:
     """The windows of one recording under a protocol; `window_s` None is the whole recording.
 
-    A last window under `MIN_SAMPLES` is left out: rPPG-Toolbox skips it too, or fails at nine.
+    Under physkit's protocol, a window with gaps is read from its pieces between them: their spectra
+    are averaged by length, as are their qualities, beats are counted within them, and SNR and MACC
+    are those of the longest. rPPG-Toolbox knows no gaps. A last window under `MIN_SAMPLES` is left
+    out: rPPG-Toolbox skips it too, or fails at nine.
 
     Raises InputError where the window or the frame rate cannot be used.
     """
     _check(recording, protocol, window_s)
     prediction, label = waveforms(recording, protocol)
     bounds = _bounds(prediction.shape[0], recording.fps, protocol, window_s)
-    qualities = _qualities(prediction, bounds, recording, protocol)
+    pieces = [_pieces(prediction, label, bound, fps=recording.fps) for bound in bounds]
+    qualities = _qualities(prediction, pieces, recording, protocol)
     windows = []
-    for (start, stop), quality in zip(bounds, qualities, strict=True):
-        figures = _figures(prediction[start:stop], label[start:stop], recording, protocol, hr)
-        windows.append(
-            WindowRow(
-                recording.recording,
-                recording.subject,
-                start / recording.fps,
-                (stop - start) / recording.fps,
-                *figures,
-                quality,
-                conditions=recording.conditions,
-            )
+    for (start, stop), parts, quality in zip(bounds, pieces, qualities, strict=True):
+        row = WindowRow(
+            recording.recording,
+            recording.subject,
+            start_s=start / recording.fps,
+            duration_s=(stop - start) / recording.fps,
+            heart_rate_bpm=math.nan,
+            label_heart_rate_bpm=math.nan,
+            snr_db=math.nan,
+            macc=math.nan,
+            quality=quality,
+            seen_s=sum(b - a for a, b in parts) / recording.fps,
+            conditions=recording.conditions,
         )
+        if row.is_seen:
+            both = [(prediction[a:b], label[a:b]) for a, b in parts]
+            row = replace(row, **_figures(both, recording, protocol, hr))
+        windows.append(row)
     return windows
 
 
@@ -152,42 +180,68 @@ def _bounds(
     return [(start, stop) for start, stop in cut if stop - start >= MIN_SAMPLES]
 
 
+def _pieces(
+    prediction: Float[np.ndarray, "t"],
+    label: Float[np.ndarray, "t"],
+    bound: tuple[int, int],
+    *,
+    fps: float,
+) -> list[tuple[int, int]]:
+    """First sample, and one past the last, of the parts of a window without a gap."""
+    start, stop = bound
+    seen = np.isfinite(prediction[start:stop]) & np.isfinite(label[start:stop])
+    if seen.all():
+        return [bound]
+    edges = start + np.flatnonzero(np.diff(seen, prepend=False, append=False))
+    parts = zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
+    return [(a, b) for a, b in parts if b - a >= MIN_PIECE_S * fps]
+
+
 def _qualities(
     prediction: Float[np.ndarray, "t"],
-    bounds: list[tuple[int, int]],
+    pieces: list[list[tuple[int, int]]],
     recording: PredictedRecording,
     protocol: Protocol,
 ) -> list[float]:
+    """Of each window, over its pieces that are long enough to have one."""
     if protocol.step_s is not None and np.isfinite(prediction).all():
+        bounds = [bound for (bound,) in pieces]
         return window_qualities(prediction, fps=recording.fps, bounds=bounds)
-    pieces = [prediction[start:stop] for start, stop in bounds]
     return [
-        signal_quality(detrended(piece, recording, protocol), fps=recording.fps)
-        if np.isfinite(piece).all()
-        else 0.0
-        for piece in pieces
+        _mean(
+            [
+                signal_quality(detrended(prediction[a:b], recording, protocol), fps=recording.fps)
+                for a, b in parts
+            ],
+            [(b - a) * (b - a >= MIN_QUALITY_S * recording.fps) for a, b in parts],
+        )
+        for parts in pieces
     ]
 
 
+def _mean(values: list[float], weights: list[int]) -> float:
+    return float(np.average(values, weights=weights)) if sum(weights) else 0.0
+
+
 def _figures(
-    prediction: Float[np.ndarray, "t"],
-    label: Float[np.ndarray, "t"],
+    pieces: list[tuple[Float[np.ndarray, "_"], Float[np.ndarray, "_"]]],
     recording: PredictedRecording,
     protocol: Protocol,
     hr: HeartRateMethod,
-) -> tuple[float, float, float, float]:
-    """Predicted and true heart rate, SNR, MACC."""
-    if not (np.isfinite(prediction).all() and np.isfinite(label).all()):
-        return (float("nan"),) * 4
+) -> dict[str, float]:
+    """Predicted and true heart rate, SNR and MACC of pieces of prediction and label."""
     fps, low_hz, high_hz = recording.fps, protocol.low_hz, protocol.high_hz
-    flat = [detrended(x, recording, protocol) for x in (prediction, label)]
-    clean = [bandpass(x, fps=fps, low_hz=low_hz, high_hz=high_hz) for x in flat]
-    signals = flat if protocol.heart_rate == "physkit" else clean
-    rate_bpm, label_bpm = (_heart_rate_bpm(x, fps, protocol, hr) for x in signals)
-    return (
-        rate_bpm,
-        label_bpm,
-        snr_db(
+    flat = [[detrended(x, recording, protocol) for x in both] for both in pieces]
+    longest = max(flat, key=lambda both: both[0].shape[0])
+    clean = [bandpass(x, fps=fps, low_hz=low_hz, high_hz=high_hz) for x in longest]
+    signals = flat if protocol.heart_rate == "physkit" else [clean]
+    rate_bpm, label_bpm = (
+        _heart_rate_bpm(list(parts), fps, protocol, hr) for parts in zip(*signals, strict=True)
+    )
+    return {
+        "heart_rate_bpm": rate_bpm,
+        "label_heart_rate_bpm": label_bpm,
+        "snr_db": snr_db(
             clean[0],
             fps=fps,
             rate_bpm=label_bpm,
@@ -195,19 +249,21 @@ def _figures(
             high_hz=high_hz,
             kind=protocol.snr,
         ),
-        macc(clean[0], clean[1]),
-    )
+        "macc": macc(clean[0], clean[1]),
+    }
 
 
 def _heart_rate_bpm(
-    x: Float[np.ndarray, "t"], fps: float, protocol: Protocol, hr: HeartRateMethod
+    pieces: list[Float[np.ndarray, "_"]], fps: float, protocol: Protocol, hr: HeartRateMethod
 ) -> float:
     low_hz, high_hz = protocol.low_hz, protocol.high_hz
     if protocol.heart_rate == "toolbox":
+        (x,) = pieces
         if hr == "peak":
             return peak_heart_rate_bpm(x, fps=fps)
         return fft_heart_rate_bpm(x, fps=fps, low_hz=low_hz, high_hz=high_hz)
     if hr == "fft":
-        return heart_rate_bpm(x, fps=fps, low_hz=low_hz, high_hz=high_hz)
-    beats_s = find_beats(x, fps=fps)
-    return 60 / float(np.diff(beats_s).mean()) if beats_s.shape[0] > 1 else float("nan")
+        spectrum = average_spectrum([hann_spectrum(x, fps=fps) for x in pieces])
+        return spectral_heart_rate_bpm(spectrum, low_hz=low_hz, high_hz=high_hz)
+    intervals_s = np.concatenate([np.diff(find_beats(x, fps=fps)) for x in pieces])
+    return float(60 / intervals_s.mean()) if intervals_s.size else math.nan

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from physkit.core.errors import InputError
-from physkit.core.units import MAX_GAP_S, NOMINAL_DT_S
+from physkit.core.units import frame_durations_s
 from physkit.export.target import Calibration
 from physkit.face.config import FaceConfig
 from physkit.inference.crops import crops_of_file, make_tracker, tracked_crops
@@ -57,7 +57,7 @@ def read_clip(name: str, *, size: int) -> Calibration:
         raise InputError(f"{name}: {len(seen)} frames with a face; give a clip of one face")
     frames = np.stack([np.asarray(item.crop) for item in seen])
     times_s = np.array([item.timestamp_s for item in seen])
-    dt_s = np.diff(times_s, prepend=times_s[0] - NOMINAL_DT_S).clip(max=MAX_GAP_S)
+    dt_s, _ = frame_durations_s(times_s)
     scaled = frames.astype(np.float32) / (255 if frames.dtype == np.uint8 else 1)
     return Calibration(scaled, dt_s.astype(np.float32))
 

@@ -18,7 +18,7 @@ from physkit.core.units import bpm_from_hz
 from physkit.signal.filters import bandpass, detrend
 from physkit.signal.heart_rate import HIGH_HZ, LOW_HZ, spectral_heart_rate_bpm
 from physkit.signal.reading import pulse_spectrum
-from physkit.signal.resample import median_fps, resample, seen_runs
+from physkit.signal.resample import mean_fps, resample, seen_runs
 
 if TYPE_CHECKING:
     from physkit.inference.result import PulseResult
@@ -110,7 +110,7 @@ def _draw_waveform(axes: Axes, pulse: Pulse) -> None:
 
 def _in_heart_band(pulse: Pulse) -> list[Pulse]:
     """Each run of seen pulse of two seconds or more, on a uniform clock, band-passed."""
-    fps, parts = median_fps(pulse.timestamps_s), []
+    fps, parts = mean_fps(pulse.timestamps_s), []
     for run in seen_runs(pulse.samples, pulse.timestamps_s):
         values, times_s = resample(pulse.samples[run], pulse.timestamps_s[run], fps=fps)
         if len(values) >= MIN_RUN_S * fps and fps > 2 * HIGH_HZ:

@@ -21,7 +21,7 @@ from physkit.inference.stream import ModelReader, PulseStream, ReadRows
 from physkit.media.picture import resized
 from physkit.nn.streaming import PulseModel
 from physkit.runtime.torch_cpu import flushed_denormals, torch_threads
-from physkit.signal.resample import median_fps, sample_at
+from physkit.signal.resample import mean_fps, sample_at
 
 FRAMES_AT_ONCE = 512
 """Frames of a store that are read together: a few chunks."""
@@ -117,7 +117,7 @@ def predict_recording(
     return PredictedRecording(
         recording=recording.name,
         subject=recording.subject,
-        fps=median_fps(pulse.timestamps_s),
+        fps=mean_fps(pulse.timestamps_s),
         prediction=pulse.samples[known],
         label=true_samples[known],
         representation="waveform",

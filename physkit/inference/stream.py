@@ -12,7 +12,7 @@ import torch
 
 from physkit.core.errors import InputError
 from physkit.core.types import Pulse
-from physkit.core.units import MAX_GAP_S, NOMINAL_DT_S
+from physkit.core.units import MAX_GAP_S, frame_durations_s
 from physkit.inference.crops import TimedCrop
 from physkit.nn.streaming import PulseModel
 
@@ -225,13 +225,8 @@ class PulseStream:
         return self._reader.read(np.stack(self._waiting[part]), self._durations_s()[part])
 
     def _durations_s(self) -> np.ndarray:
-        """Time since the frame before; a stretch's first frame is taken to last like its second."""
-        steps_s = np.diff(self._waiting_s)
-        if self._read_s is not None:
-            first_s = self._waiting_s[0] - self._read_s
-        else:
-            first_s = steps_s[0] if len(steps_s) else NOMINAL_DT_S
-        return np.array([first_s, *steps_s], np.float32)
+        dt_s, _ = frame_durations_s(np.array(self._waiting_s), before_s=self._read_s)
+        return dt_s.astype(np.float32)
 
     def _deliver(self, pulse: np.ndarray) -> None:
         for value in pulse.tolist():

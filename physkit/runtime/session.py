@@ -13,7 +13,7 @@ import numpy as np
 from physkit.core.artifact import ArtifactCard
 from physkit.core.errors import InputError
 from physkit.core.tensor_file import read_arrays, write_arrays
-from physkit.core.units import MAX_GAP_S, NOMINAL_DT_S
+from physkit.core.units import MAX_GAP_S, frame_durations_s
 from physkit.runtime.engines import BY_SUFFIX, ENGINES
 from physkit.runtime.engines.base import Engine, as_engine, as_file
 
@@ -178,21 +178,16 @@ class Session:
         """Duration of each frame, and whether a new stream starts at it."""
         if times_s.ndim != 1 or not np.isfinite(times_s).all():
             raise InputError("timestamps_s: one finite number a frame is needed")
-        before_s = times_s[:1] - NOMINAL_DT_S if self._last_s is None else [self._last_s]
-        dt_s = np.diff(np.concatenate([before_s, times_s]))
-        if not (dt_s > 0).all():
-            wrong = int(np.argmin(dt_s > 0))
+        dt_s, is_new = frame_durations_s(times_s, before_s=self._last_s)
+        steps_s = np.diff(times_s, prepend=-np.inf if self._last_s is None else self._last_s)
+        if not (steps_s > 0).all():
+            wrong = int(np.argmin(steps_s > 0))
             raise InputError(
                 f"timestamps_s[{wrong}] {times_s[wrong]:.4f} s: not after the frame before it; "
                 "give frames in order, each once"
             )
-        is_new = dt_s > MAX_GAP_S
-        following = np.append(dt_s[1:], NOMINAL_DT_S)
-        following[following > MAX_GAP_S] = NOMINAL_DT_S
-        is_untold = is_new.copy()
-        is_untold[:1] |= self._last_s is None  # the time of the frame before is unknown
-        dt_s = np.where(is_untold, following, dt_s)
-        self._check_rate(dt_s[~is_untold])
+        self._check_rate(dt_s[~is_new])
+        is_new[:1] &= self._last_s is not None  # else the state is whatever was loaded or stepped
         return dt_s.astype(np.float32), is_new
 
     def _check_rate(self, dt_s: np.ndarray) -> None:

@@ -19,7 +19,7 @@ from physkit.signal.heart_rate import (
 )
 from physkit.signal.hrv import HRV, hrv, normal_intervals
 from physkit.signal.quality import signal_quality, snr_db
-from physkit.signal.resample import median_fps, resample, seen_runs
+from physkit.signal.resample import mean_fps, resample, seen_runs
 from physkit.signal.respiration import respiration_rate_bpm
 
 MIN_SEEN_S = 8.0
@@ -86,7 +86,7 @@ def read_pulse(
     Raises InputError if the timestamps do not strictly increase.
     """
     _check_clock(pulse)
-    fps = median_fps(pulse.timestamps_s)
+    fps = mean_fps(pulse.timestamps_s)
     if not fps >= MIN_FPS:
         problem = "fewer than two frames" if np.isnan(fps) else f"{fps:.1f} frames/s"
         return _nothing(f"no heart rate: {problem}; at least {MIN_FPS:.0f} frames/s are needed")
@@ -128,7 +128,7 @@ def read_pulse(
 
 def pulse_spectrum(pulse: Pulse) -> Spectrum | None:
     """The spectrum that `read_pulse` finds the heart rate in; None where no run is long enough."""
-    fps = median_fps(pulse.timestamps_s)
+    fps = mean_fps(pulse.timestamps_s)
     if not fps >= MIN_FPS:
         return None
     usable = [run for run in _runs(pulse, fps) if run.duration_s >= MIN_RUN_S]

@@ -8,7 +8,7 @@ from physkit.core.errors import InputError
 from physkit.core.types import Pulse
 from physkit.signal.filters import detrend, lowpass, smoothness_of_cutoff
 from physkit.signal.heart_rate import hann_spectrum, spectral_heart_rate_bpm
-from physkit.signal.resample import median_fps, resample, seen_runs
+from physkit.signal.resample import mean_fps, resample, seen_runs
 
 EDGE_S = 0.05
 """How far outside of the label a frame may lie; it takes the label's first or last value."""
@@ -68,7 +68,7 @@ def label_for_rate(label: Pulse, *, fps: float) -> Pulse:
     A label that is hardly faster than that stays as it is. A faster one is put on a uniform clock
     of its own rate and low-passed, in each run by itself.
     """
-    label_fps = median_fps(label.timestamps_s)
+    label_fps = mean_fps(label.timestamps_s)
     if not label_fps > FASTER * fps:
         return label
     samples, timestamps_s = resample(label.samples, label.timestamps_s, fps=label_fps)

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float32, Float64, Int, UInt8
 
 from physkit.core.errors import InputError
+from physkit.core.units import frame_durations_s
 from physkit.data.extras import ReadExtra, read_extra
 from physkit.data.windows.augment import Look, apply_look
 from physkit.data.windows.config import ContentConfig, LabelForm
@@ -32,7 +33,8 @@ class Window:
     pulse: Float32[np.ndarray, "t"]
     """The label at the frames' times, in its form."""
     dt_s: Float32[np.ndarray, "t"]
-    """Seconds since the frame before; for the first, since the one before the window."""
+    """Seconds since the frame before, which may lie before the window; the first frame of a stretch
+    lasts like its second."""
     timestamps_s: Float64[np.ndarray, "t"]
     """Time of each frame in the recording; of a time-scaled window, as if it were not scaled."""
     store: str
@@ -232,10 +234,10 @@ class WindowReader:
     def _dt_s(
         self, opened: OpenRecording, place: Place, clock_s: Float64[np.ndarray, "t"]
     ) -> Float32[np.ndarray, "t"]:
-        before_s = 1 / self.rate(place.recording)
-        if self.content.fps is None and place.start > 0:
-            before_s = float(clock_s[0] - opened.timestamps_s[place.start - 1])
-        return np.diff(clock_s, prepend=clock_s[0] - before_s).astype(np.float32)
+        before_s = None
+        if self.content.fps is None and place.start > place.stretch.start:
+            before_s = float(opened.timestamps_s[place.start - 1])
+        return frame_durations_s(clock_s, before_s=before_s)[0].astype(np.float32)
 
 
 def _moments(clock_s: Float64[np.ndarray, "t"], time_scale: float) -> Float64[np.ndarray, "t"]:

@@ -13,7 +13,7 @@ from physkit.core.errors import InputError
 from physkit.data.store import NO_SEGMENT, Store, StoredRecording, open_store
 from physkit.data.windows.config import WindowSource
 from physkit.data.windows.label import EDGE_S, LabelClock, clean_label, label_for_rate, label_runs
-from physkit.signal.resample import MAX_GAP_S, median_fps
+from physkit.signal.resample import MAX_GAP_S, mean_fps
 
 CACHE_BYTES = 64 << 20
 """Memory for times and labels of open recordings in each process; about 700 minutes' worth."""
@@ -87,7 +87,7 @@ class UsableRecording:
     subject: str
     """The person."""
     fps: float
-    """Its frame rate in Hz, by the median interval."""
+    """Its frame rate in Hz, by the mean interval."""
     stretches: tuple[Stretch, ...]
     """Its unbroken stretches of two frames or more; may be none."""
 
@@ -167,7 +167,7 @@ def _usable(store: str, stored: StoredRecording) -> UsableRecording:
         name=stored.name,
         dataset=stored.dataset,
         subject=stored.subject,
-        fps=median_fps(timestamps_s),
+        fps=mean_fps(timestamps_s),
         stretches=tuple(stretch for stretch in stretches if stretch.n_frames > 1),
     )
 

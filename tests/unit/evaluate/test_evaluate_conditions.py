@@ -12,7 +12,7 @@ from physkit.evaluate.windows import WindowRow
 def found(rows: Sequence[tuple[str, Mapping[str, Any]]]) -> dict[str, list[str]]:
     """Conditions and their groups, of a window for each subject and its conditions."""
     windows = [
-        WindowRow(f"r{i}", subject, 0.0, 30.0, 60.0, 61.0, 1.0, 0.5, 1.0, conditions)
+        WindowRow(f"r{i}", subject, 0.0, 30.0, 60.0, 61.0, 1.0, 0.5, 1.0, 30.0, conditions)
         for i, (subject, conditions) in enumerate(rows)
     ]
     told = breakdowns(windows, min_quality=0.3)

@@ -22,7 +22,17 @@ def window(
     conditions: Mapping[str, object] | None = None,
 ) -> WindowRow:
     return WindowRow(
-        "r", subject, 0.0, 30.0, float(rate), float(label), 1.0, 0.5, quality, conditions or {}
+        "r",
+        subject,
+        0.0,
+        30.0,
+        float(rate),
+        float(label),
+        1.0,
+        0.5,
+        quality,
+        30.0,
+        conditions or {},
     )
 
 

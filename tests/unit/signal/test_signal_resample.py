@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from physkit.signal.resample import median_fps, resample, seen_runs
+from physkit.signal.resample import mean_fps, resample, seen_runs
 
 
 def test_irregular_frames_give_the_pulse_back_on_a_uniform_clock() -> None:
@@ -52,7 +52,13 @@ def test_nothing_seen_has_no_runs() -> None:
     assert resample(np.zeros(0), np.zeros(0), fps=30.0)[0].shape == (0,)
 
 
-def test_median_rate_ignores_dropped_frames() -> None:
-    times = np.delete(np.arange(100) / 25, [10, 11, 50])
-    assert median_fps(times) == pytest.approx(25)
-    assert np.isnan(median_fps(np.zeros(1)))
+def test_the_rate_is_frames_over_seen_time() -> None:
+    whole_ms = np.floor(1000 * np.arange(900) / 30) / 1000  # intervals of 33, 33 and 34 ms
+    assert mean_fps(whole_ms) == pytest.approx(30, abs=0.01)
+    assert mean_fps(np.arange(900) * 1001 / 30000) == pytest.approx(30000 / 1001)
+    dropped = np.delete(np.arange(101) / 25, [10, 11, 50])
+    assert mean_fps(dropped) == pytest.approx(97 / 4)
+    unseen_for_seconds = np.delete(np.arange(200) / 25, np.s_[50:130])
+    assert mean_fps(unseen_for_seconds) == pytest.approx(25)
+    assert mean_fps(np.arange(4.0)) == pytest.approx(1)
+    assert np.isnan(mean_fps(np.zeros(1)))

@@ -4,7 +4,7 @@ import { findBeats } from './beats';
 import { detrend, smoothnessOfCutoff } from './filters';
 import { evenly, mean, median, steps, sum, weightedMean, type Numbers } from './numbers';
 import { signalQuality } from './quality';
-import { durationS, medianFps, runsOf, type Run } from './resample';
+import { durationS, meanFps, runsOf, type Run } from './resample';
 import { averageSpectrum, hannSpectrum, spectralHeartRateBpm } from './spectrum';
 
 /** Seconds of seen pulse that a heart rate needs. */
@@ -33,7 +33,7 @@ export interface Reading {
 
 /** Heart rate and quality of samples (NaN where no face was seen) at strictly rising times. */
 export function readPulse(samples: Numbers, timesS: Numbers): Reading {
-  const fps = medianFps(timesS);
+  const fps = meanFps(timesS);
   if (!(fps >= MIN_FPS)) return nothing('too-slow', 0);
   const usable = runsOf(samples, timesS, fps).filter((run) => durationS(run) >= MIN_RUN_S);
   const seenS = sum(usable.map(durationS));

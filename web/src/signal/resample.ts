@@ -1,6 +1,6 @@
 /** Samples with true times onto an even clock, gaps kept; same code as physkit/signal/resample.py. */
 
-import { clip, median, steps, type Numbers } from './numbers';
+import { clip, mean, steps, type Numbers } from './numbers';
 import { makima } from './splines';
 
 /** The longest stretch in seconds without a sample that is bridged. */
@@ -14,8 +14,12 @@ export interface Run {
 
 export const durationS = (run: Run): number => run.pulse.length / run.fps;
 
-export const medianFps = (timesS: Numbers): number =>
-  timesS.length < 2 ? NaN : 1 / median(steps(timesS));
+/** Frames a second over the intervals that are no gaps. */
+export function meanFps(timesS: Numbers): number {
+  const intervalsS = Array.from(steps(timesS));
+  const unbrokenS = intervalsS.filter((s) => s <= MAX_GAP_S);
+  return intervalsS.length ? 1 / mean(unbrokenS.length ? unbrokenS : intervalsS) : NaN;
+}
 
 /** The unbroken stretches of a pulse (NaN where nothing was seen), on a clock of `fps`. */
 export function runsOf(samples: Numbers, timesS: Numbers, fps: number): Run[] {
