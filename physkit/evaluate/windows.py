@@ -105,7 +105,14 @@ def cut_windows(
         )
         if row.is_seen:
             both = [(prediction[a:b], label[a:b]) for a, b in parts]
-            row = replace(row, **_figures(both, recording, protocol, hr))
+            rate_bpm, label_bpm, ratio_db, correlation = _figures(both, recording, protocol, hr)
+            row = replace(
+                row,
+                heart_rate_bpm=rate_bpm,
+                label_heart_rate_bpm=label_bpm,
+                snr_db=ratio_db,
+                macc=correlation,
+            )
         windows.append(row)
     return windows
 
@@ -228,7 +235,7 @@ def _figures(
     recording: PredictedRecording,
     protocol: Protocol,
     hr: HeartRateMethod,
-) -> dict[str, float]:
+) -> tuple[float, float, float, float]:
     """Predicted and true heart rate, SNR and MACC of pieces of prediction and label."""
     fps, low_hz, high_hz = recording.fps, protocol.low_hz, protocol.high_hz
     flat = [[detrended(x, recording, protocol) for x in both] for both in pieces]
@@ -238,19 +245,10 @@ def _figures(
     rate_bpm, label_bpm = (
         _heart_rate_bpm(list(parts), fps, protocol, hr) for parts in zip(*signals, strict=True)
     )
-    return {
-        "heart_rate_bpm": rate_bpm,
-        "label_heart_rate_bpm": label_bpm,
-        "snr_db": snr_db(
-            clean[0],
-            fps=fps,
-            rate_bpm=label_bpm,
-            low_hz=low_hz,
-            high_hz=high_hz,
-            kind=protocol.snr,
-        ),
-        "macc": macc(clean[0], clean[1]),
-    }
+    ratio_db = snr_db(
+        clean[0], fps=fps, rate_bpm=label_bpm, low_hz=low_hz, high_hz=high_hz, kind=protocol.snr
+    )
+    return rate_bpm, label_bpm, ratio_db, macc(clean[0], clean[1])
 
 
 def _heart_rate_bpm(

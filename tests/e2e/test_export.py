@@ -7,14 +7,24 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from window_stores import sine, write_recording
 
 import physkit
 from physkit.cli import main
 from physkit.core.errors import InputError
+from physkit.data.store import NO_SEGMENT, open_store
+from physkit.data.windows.config import ContentConfig, SlidingWindowsConfig, WindowSource
+from physkit.data.windows.sampling import SlidingWindows
 from physkit.export import parity
+from physkit.inference.crops import TimedCrop
+from physkit.inference.live.measure import Measurement
+from physkit.inference.live.queue import Captured, FreshQueue
+from physkit.inference.recordings import predict_recording
+from physkit.inference.stream import ModelReader
 from physkit.models.facephys.config import FacePhysConfig
 from physkit.models.facephys.network import FacePhys
 from physkit.runtime.session import Session
+from physkit.train.clips import as_input, clip_pulse, stream_pulse
 from physkit.weights.file import WeightsCard, save_weights
 
 SMALL = {"height": 12, "width": 12, "channels": 8, "n_blocks": 1, "d_state": 8, "head_d_state": 4}
@@ -50,7 +60,11 @@ def exported(out: Path, weights: Path, crops: Path, *words: str) -> list[str]:
 
 @pytest.mark.slow
 def test_every_target_is_written_proven_and_runs(
-    weights: Path, crops: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    weights: Path,
+    crops: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     out = tmp_path / "deployed"
     words = exported(out, weights, crops, "--precisions", "fp32", "--json")
@@ -64,7 +78,10 @@ def test_every_target_is_written_proven_and_runs(
         assert file["failures"] == []
         assert set(file["state_drift"]) == {"12", "120"}
         assert max(file["state_drift"].values()) < 1e-3
-    _one_stream_moves_between_runtimes(weights, [Path(file["path"]) for file in told["files"]])
+    artifacts = [Path(file["path"]) for file in told["files"]]
+    _one_stream_moves_between_runtimes(weights, artifacts)
+    monkeypatch.setattr(FacePhys, "warmup_s", 0.0)  # files are read twice at a start, streams once
+    _one_clip_with_gaps_gives_one_pulse(weights, artifacts, tmp_path)
 
 
 def _one_stream_moves_between_runtimes(weights: Path, artifacts: list[Path]) -> None:
@@ -83,6 +100,65 @@ def _one_stream_moves_between_runtimes(weights: Path, artifacts: list[Path]) -> 
         state = artifacts[0].parent / "moment.safetensors"
         session.save_state(state)
     np.testing.assert_allclose(pulses, whole, rtol=0, atol=2e-4)
+
+
+def _one_clip_with_gaps_gives_one_pulse(weights: Path, artifacts: list[Path], out: Path) -> None:
+    """Ten seconds without a frame, then a second without a face: every path starts anew alike."""
+    rng = np.random.default_rng(2)
+    frames = rng.integers(0, 256, (240, 12, 12, 3), np.uint8)
+    times_s = np.cumsum(rng.uniform(0.025, 0.045, 240))
+    times_s += np.where(np.arange(240) < 80, 0.0, 10.0) - times_s[0]
+    segments = np.repeat([0, 1, NO_SEGMENT, 2], [80, 70, 25, 65])
+    seen = segments != NO_SEGMENT
+    items = [
+        TimedCrop(float(t), frame if is_seen else None, int(segment) if is_seen else None)
+        for t, frame, segment, is_seen in zip(times_s, frames, segments, seen, strict=True)
+    ]
+    label_times_s = np.arange(-1, times_s[-1] + 1, 1 / 60)
+    write_recording(
+        out / "gaps.zarr",
+        frames=frames,
+        times_s=times_s,
+        label=sine(72)(label_times_s),
+        label_times_s=label_times_s,
+        segments=segments,
+    )
+    np.savez(out / "gaps.npz", frames=frames[seen], timestamps_s=times_s[seen])
+    net = physkit.load("facephys", weights=weights).eval()
+
+    pulses = {"predict": physkit.predict(out / "gaps.npz", weights=weights).pulse.samples}
+    recording = open_store(out / "gaps.zarr")["s1_1"]
+    pulses["evaluate"] = predict_recording(
+        recording, net, chunk_frames=32, device=torch.device("cpu")
+    ).prediction
+    live, queue = (
+        Measurement(ModelReader(net, torch.device("cpu"))),
+        FreshQueue(capacity=len(items), late_s=1e9),
+    )
+    for item in items:
+        queue.put(Captured(item, 0.0))
+    queue.close()
+    live.run(queue)
+    assert live.pulse is not None
+    pulses["live"] = live.pulse.samples[seen]
+    whole = SlidingWindowsConfig(content=ContentConfig(label_form="raw"))
+    stretches = list(SlidingWindows([WindowSource(str(out / "gaps.zarr"))], whole))
+    assert [len(window.frames) for window in stretches] == [80, 70, 65]
+    for name, read in (("training", clip_pulse), ("validation", stream_pulse)):
+        with torch.no_grad():
+            parts = [
+                read(
+                    net,
+                    as_input(torch.from_numpy(w.frames)[None], None),
+                    torch.from_numpy(w.dt_s)[None],
+                )
+                for w in stretches
+            ]
+        pulses[name] = torch.cat(parts, dim=1)[0].numpy()
+    for path in (weights, *artifacts):
+        pulses[path.suffix] = Session(path).run(iter(frames[seen]), times_s[seen])
+    for name, pulse in pulses.items():
+        np.testing.assert_allclose(pulse, pulses["evaluate"], rtol=0, atol=2e-4, err_msg=name)
 
 
 @pytest.mark.slow
