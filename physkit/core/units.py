@@ -3,7 +3,6 @@
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool, Float64
 
 SECONDS_PER_MINUTE = 60.0
 MAX_GAP_S = 0.5
@@ -15,9 +14,9 @@ SnrKind = Literal["10log10", "20log10", "10log10-squared"]
 
 
 def frame_durations_s(
-    timestamps_s: Float64[np.ndarray, "t"], *, before_s: float | None = None
-) -> tuple[Float64[np.ndarray, "t"], Bool[np.ndarray, "t"]]:
-    """Seconds since the frame before of every frame, and whether a stretch begins at it.
+    timestamps_s: np.ndarray, *, before_s: float | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Seconds (t,) since the frame before of every frame (t,), and whether a stretch begins there.
 
     A stretch begins after more than `MAX_GAP_S` without a frame, and at the first of all unless
     the stretch goes on from a frame at `before_s`. Its state starts anew, and its first frame

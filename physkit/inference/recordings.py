@@ -13,7 +13,7 @@ from physkit.core.naming import natural_order
 from physkit.core.registry import unknown_name
 from physkit.data.extras import ReadExtra, extra_readers, read_extra
 from physkit.data.store import NO_SEGMENT, Store, StoredRecording
-from physkit.data.windows.label import clean_label
+from physkit.data.windows.label import clean_label, label_for_rate
 from physkit.evaluate.predictions import MIN_SAMPLES, PredictedRecording
 from physkit.inference.crops import TimedCrop
 from physkit.inference.inference import crop_size_px, usable_device
@@ -106,7 +106,9 @@ def predict_recording(
     for item in recording_crops(recording, size=crop_size_px(model)):
         stream.push(item)
     pulse = stream.finish()
-    label = clean_label(recording.pulse, place=recording.place)
+    label = label_for_rate(
+        clean_label(recording.pulse, place=recording.place), fps=mean_fps(pulse.timestamps_s)
+    )
     true_samples = sample_at(label.samples, label.timestamps_s, pulse.timestamps_s)
     known = np.isfinite(pulse.samples) & np.isfinite(true_samples)
     if np.count_nonzero(known) < MIN_SAMPLES:

@@ -7,8 +7,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from physkit.losses.standardise import standardised
-from physkit.signal.heart_rate import HIGH_HZ, LOW_HZ
+from physkit.signal.heart_rate import HIGH_HZ
 
+SLOWEST_HZ = 0.4
+"""24 bpm: below the slowest heart that time scaling makes (30 bpm), whose second harmonic would be
+taken for its rate."""
 SPACING_HZ = 0.5 / 60
 """Spacing of the frequencies: half a beat a minute."""
 HANN_WIDTH = 0.61
@@ -21,7 +24,7 @@ def spectral(
 ) -> Float[Tensor, "b"]:
     """Kullback-Leibler divergence, in nats, of the prediction's power from the label's heart rate.
 
-    The prediction: its power under a Hann window from 0.6 to 3.3 Hz, normalised to a distribution.
+    The prediction: its power under a Hann window from 0.4 to 3.3 Hz, normalised to a distribution.
     The label: a Gaussian around its strongest frequency, as wide as the peak of a sinusoid of that
     duration. So the loss of a clean sinusoid at the right rate is about 0, whatever its phase: a
     lag of the label, which harms the other losses, has no effect. fps: true rate of each clip, Hz.
@@ -29,7 +32,7 @@ def spectral(
     (arXiv 2111.12082); cross-entropy of the spectrum with the rate: Niu et al. 2020.
     """
     n = prediction.shape[1]
-    grid_hz = torch.arange(LOW_HZ, HIGH_HZ, SPACING_HZ, dtype=label.dtype, device=label.device)
+    grid_hz = torch.arange(SLOWEST_HZ, HIGH_HZ, SPACING_HZ, dtype=label.dtype, device=label.device)
     share = _power(standardised(prediction), grid_hz, fps)
     share = (share + EPS) / (share + EPS).sum(dim=1, keepdim=True)
     with torch.no_grad():

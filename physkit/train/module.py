@@ -15,14 +15,13 @@ from torch.distributed.fsdp import FullyShardedDataParallel
 from physkit.core.errors import InputError, PhyskitError
 from physkit.data.datamodule import Batch, opened
 from physkit.evaluate.predictions import PredictedRecording
-from physkit.evaluate.windows import WindowRow
 from physkit.nn.streaming import PulseModel
 from physkit.train import MODULES
 from physkit.train.budget import Budget, BudgetLR, RateShare
 from physkit.train.clips import as_input, clip_pulse, stream_pulse
 from physkit.train.objective import Objective
 from physkit.train.together import gathered, raise_together
-from physkit.train.validation import Validation, predicted, validation_of, window_rows
+from physkit.train.validation import Part, Validation, predicted, validation_of
 
 MakeOptimizer = Callable[[list[dict[str, Any]]], torch.optim.Optimizer]
 
@@ -54,6 +53,7 @@ class PulseModule(LightningModule):
     seed: decides what a network draws at random in each step, such as dropout.
     record: goes into every checkpoint, so that what resumes can be compared with it.
     clips_kept: validation windows of each process that are kept to be drawn.
+    validates_whole: validation windows are the stretches of recordings, each of which counts once.
     Raises InputError for checkpoint_frames where the network reads clips whole.
     """
 
@@ -74,6 +74,7 @@ class PulseModule(LightningModule):
         seed: int = 0,
         record: Mapping[str, Any] | None = None,
         clips_kept: int = 0,
+        validates_whole: bool = True,
     ) -> None:
         super().__init__()
         if checkpoint_frames is not None and not self.recomputes:
@@ -92,6 +93,7 @@ class PulseModule(LightningModule):
         self.seed = seed
         self.record = dict(record or {})
         self.clips_kept = clips_kept
+        self.validates_whole = validates_whole
         self.strict_loading = False  # frozen weights are in no checkpoint; see on_load_checkpoint
         self.validation: Validation | None = None
         """Figures of the last validation."""
@@ -105,7 +107,7 @@ class PulseModule(LightningModule):
         self._step_before = 0
         self._seconds_before = 0.0
         self._started_s = time.monotonic()
-        self._rows: list[tuple[WindowRow, float]] = []
+        self._parts: list[Part] = []
         self._clips: list[PredictedRecording] = []
         self._problem: str | None = None
 
@@ -263,7 +265,7 @@ class PulseModule(LightningModule):
     def on_validation_epoch_start(self) -> None:
         """Forget the last validation's windows. Raises InputError for weights that are none."""
         self.check_weights()
-        self._rows, self._clips, self._problem = [], [], None
+        self._parts, self._clips, self._problem = [], [], None
 
     def validation_step(self, batch: Batch | PhyskitError, batch_idx: int) -> None:  # noqa: ARG002
         """Read one window; what is wrong with one is told when all processes have read theirs."""
@@ -276,8 +278,8 @@ class PulseModule(LightningModule):
         pulse = stream_pulse(self.net, window.frames, window.dt_s, window.extras).float()
         with torch.autocast(self.device.type, enabled=False):
             loss = float(self.objective(pulse, window.pulse.float(), fps=window.fps))
-        clip = predicted(window, pulse)
-        self._rows += [(row, loss) for row in window_rows(clip)]
+        place, clip = predicted(window, pulse)
+        self._parts.append((place, clip, loss))
         if len(self._clips) < self.clips_kept:
             self._clips.append(clip)
 
@@ -285,10 +287,8 @@ class PulseModule(LightningModule):
         """The figures of all processes together. Raises InputError in each where a window could
         not be read."""
         raise_together(self._problem)
-        rows = [pair for part in gathered(self._rows) for pair in part]
-        self.validation = validation_of(
-            [row for row, _ in rows], [loss for _, loss in rows], self._clips
-        )
+        parts = [part for of_process in gathered(self._parts) for part in of_process]
+        self.validation = validation_of(parts, self._clips, is_whole=self.validates_whole)
         self.log_exactly(self.validation.to_dict())
 
     def on_validation_start(self) -> None:

@@ -143,6 +143,7 @@ def make_module(
         seed=config.seed,
         record=record,
         clips_kept=config.run.plots,
+        validates_whole=config.data.validation_window_s is None,
     )
 
 

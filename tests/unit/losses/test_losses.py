@@ -51,6 +51,13 @@ def test_the_spectral_loss_knows_the_rate_by_the_true_clock_and_no_phase(fps: fl
     assert errors[-1] > 5
 
 
+def test_the_spectral_loss_knows_hearts_as_slow_as_time_scaling_makes() -> None:
+    label = pulse(31) + 0.6 * pulse(62)  # 62 bpm is its second harmonic
+    at, double = (float(spectral(pulse(bpm), label, fps=rate(30))) for bpm in (31, 62))
+    assert at < 0.1
+    assert double > 5
+
+
 def test_the_spectral_loss_leads_to_the_heart_rate() -> None:
     g = torch.Generator().manual_seed(1)
     prediction = (pulse(80) + 2 * torch.randn(1, 300, generator=g)).requires_grad_()
