@@ -96,6 +96,12 @@ def test_weights_of_a_run_are_scored_on_people_whom_it_never_saw(
     words[words.index("--stores") + 1] = people("bc", "ae")
     assert main(["test", *words]) == 2
     assert f"{store}/a_1: subject 'a' was used for train of" in capsys.readouterr().err
+    # another clinic may call its people alike
+    others = {"store": str(people_store(tmp_path / "others.zarr")), "test": ["a"]}
+    for people_of, status in (({}, 2), ({"people": "another clinic"}, 0)):
+        both = json.loads(people("abc", "ef")) | {"o": others | people_of}
+        words[words.index("--stores") + 1] = json.dumps(both)
+        assert main(["test", *words, "--train", "s", "--validation", "s", "--test", "o"]) == status
 
 
 def test_a_seed_decides_everything(store: Path, tmp_path: Path) -> None:

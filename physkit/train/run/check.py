@@ -1,5 +1,6 @@
 """`physkit validate` and `physkit test`: the weights of a run on people it was not trained on."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,7 +53,7 @@ def _check(config: CheckConfig, purpose: str, *, progress: bool) -> EvaluateResu
     card, _ = read_any_weights(path)
     model = load_model(config.model.model, path)
     recordings, damaged = _recordings(sources)
-    notes = _check_unseen(path, card.provenance, recordings, purpose)
+    notes = _check_unseen(path, card.provenance, recordings, purpose, config.populations)
     out = Path(config.out) / purpose
     out.mkdir(parents=True, exist_ok=True)
     predicted, unread = predict_recordings(
@@ -98,7 +99,11 @@ def _recordings(
 
 
 def _check_unseen(
-    path: Path, provenance: Any, recordings: list["StoredRecording"], purpose: str
+    path: Path,
+    provenance: Any,
+    recordings: list["StoredRecording"],
+    purpose: str,
+    populations: Mapping[str, str],
 ) -> tuple[str, ...]:
     """A note where the weights do not say whom they know.
 
@@ -108,14 +113,17 @@ def _check_unseen(
     if not isinstance(data, dict):
         return (f"{path} does not say whom it was trained on",)
     known = {
-        (store["dataset"], subject): use
+        (store.get("people", store["dataset"]), subject): use
         for use in ("train", "validation")
         if use != purpose
         for store in data.get(use, ())
         for subject in store["subjects"]
     }
     for recording in recordings:
-        use = known.get((recording.dataset, recording.subject))
+        population = populations.get(
+            recording.place.removesuffix(f"/{recording.name}"), recording.dataset
+        )
+        use = known.get((population, recording.subject))
         if use is not None:
             raise InputError(
                 f"{recording.place}: subject '{recording.subject}' was used for {use} of {path}; "

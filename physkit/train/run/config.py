@@ -115,6 +115,11 @@ class FitConfig:
         test = self.test or ([] if self.validation else train)
         return {"train": train, "validation": validation, "test": test}
 
+    @property
+    def populations(self) -> Mapping[str, str]:
+        """By a store's address, whose people it holds, where that is not its data set."""
+        return {store.store: store.people for store in self.stores.values() if store.people}
+
 
 @dataclass(frozen=True)
 class FitResult:

@@ -68,8 +68,7 @@ class _Run:
         validation = build.listed_windows(config, net, sources["validation"])
         tables = {"train": windows.table, "validation": validation.table}
         test = {"test": window_table(sources["test"])} if sources["test"] else {}
-        populations = {s.store: s.people for s in config.stores.values() if s.people}
-        check_apart(tables | test, populations)
+        check_apart(tables | test, config.populations)
         for each in (windows, validation):
             build.check_crops(net, each)
         notes = check_memory(config, net, windows, on_gpu=accelerator(config) == "gpu")

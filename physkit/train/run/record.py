@@ -57,7 +57,10 @@ def make_record(
         "decisive": decisive(config, to_go_on=True),
         "network": {"model": config.model.model, **network_config(net), **_base(net)},
         "begun_with": begun_with,
-        "data": {purpose: _data(sources[purpose], table) for purpose, table in tables.items()},
+        "data": {
+            purpose: _data(sources[purpose], table, config.populations)
+            for purpose, table in tables.items()
+        },
         "commit": this_commit(),
         "versions": {name: version(name) for name in ("physkit", "torch", "lightning", "numpy")}
         | {"python": platform.python_version()},
@@ -72,7 +75,9 @@ def _base(net: PulseModel[Any]) -> dict[str, Any]:
     return {} if base is None else {"beside": base}
 
 
-def _data(sources: Sequence[WindowSource], table: WindowTable) -> list[dict[str, Any]]:
+def _data(
+    sources: Sequence[WindowSource], table: WindowTable, populations: Mapping[str, str]
+) -> list[dict[str, Any]]:
     """What was read of each store, and a checksum over what is known of those recordings."""
     described = []
     for path in dict.fromkeys(source.store for source in sources):
@@ -84,6 +89,7 @@ def _data(sources: Sequence[WindowSource], table: WindowTable) -> list[dict[str,
             {
                 "store": path,
                 "dataset": store.dataset,
+                "people": populations.get(path, store.dataset),
                 "subjects": sorted({r.subject for r in recordings}),
                 "recordings": [r.name for r in recordings],
                 "sha256": hashlib.sha256(text.encode()).hexdigest(),
