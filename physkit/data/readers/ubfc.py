@@ -168,6 +168,7 @@ class _PairedVideo(FrameSource):
         self._times_s, self._later = times_s, later
         fps = (len(times_s) - 1) / float(times_s.max())
         super().__init__(name=video.name, fps=fps, n_frames=int(np.count_nonzero(later)))
+        self.damage = video.damage
 
     def close(self) -> None:
         """Closes the video."""
