@@ -13,7 +13,7 @@ from physkit.data.store import NO_SEGMENT
 from physkit.synth.write import SynthConfig
 from physkit.synth.write import run as synthesise
 
-FPS, SECONDS = 20, 12
+FPS, SECONDS = 20, 15
 N = FPS * SECONDS
 
 
@@ -38,7 +38,7 @@ def cohface(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("damaged", "severity"),
-    [(slice(-1, None), "note"), (slice(5 * FPS, 6 * FPS), "warning")],
+    [(slice(-1, None), "note"), (slice(3 * FPS, 4 * FPS), "warning")],
     ids=["the last packet, as in every real file", "a second in the middle"],
 )
 def test_damaged_pictures_are_told_and_not_seen(
@@ -67,10 +67,12 @@ def test_damaged_pictures_are_told_and_not_seen(
     stored = physkit.audit(store, workers=1, quick=True)
     assert {"damaged-frames"} <= {finding.check for finding in stored.findings}
 
-    result = physkit.evaluate_model(store, tmp_path / "o", model="pos", score={"window_s": "inf"})
-    (window,) = result.score.windows
+    result = physkit.evaluate_model(store, tmp_path / "o", model="pos", score={"window_s": 10})
+    assert result.left_out == ()
+    rates_bpm = np.array([window.heart_rate_bpm for window in result.score.windows])
     true_bpm = read_truth(raw, recording.name).heart_rate_bpm
-    assert window.heart_rate_bpm == pytest.approx(true_bpm, abs=2.0)
+    assert np.isfinite(rates_bpm).any()
+    np.testing.assert_allclose(rates_bpm[np.isfinite(rates_bpm)], true_bpm, atol=2.0)
 
     read = physkit.predict(raw / "1" / "0" / "data.avi", model="pos")
     assert read.heart_rate_bpm == pytest.approx(true_bpm, abs=2.0)

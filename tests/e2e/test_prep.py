@@ -197,7 +197,7 @@ def link_out(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("harm", "message"),
     [
-        (cut_short, "subject2/vid.avi: decoding fails after 1.43 s"),
+        (cut_short, "subject2/vid.avi: truncated: it ends after 1.50 s"),
         (empty_label, "ground_truth.txt"),
         (no_label, "ground_truth.txt"),
         (empty_video, "vid.avi: empty file"),

@@ -51,7 +51,10 @@ class UbfcReader(Reader):
         path = recording.path(recording.files[1])
         times_s, _, _ = _read_ground_truth(path)
         later = later_ones(path, times_s)
-        return _PairedVideo(VideoFile(recording.path(recording.files[0])), times_s, later, path)
+        fps = (len(times_s) - 1) / float(times_s.max())
+        # The rate serves a video without times; of any video the times are replaced.
+        video = VideoFile(recording.path(recording.files[0]), fps=fps)
+        return _PairedVideo(video, times_s, later, path, fps=fps)
 
     def read_label(self, recording: Recording) -> Label:
         """The contact pulse at the times of the frames. Raises InputError when it is damaged."""
@@ -163,10 +166,11 @@ class _PairedVideo(FrameSource):
         times_s: Float[np.ndarray, "t"],
         later: Bool[np.ndarray, "t"],
         label: Path,
+        *,
+        fps: float,
     ) -> None:
         self._video, self._label = video, label
         self._times_s, self._later = times_s, later
-        fps = (len(times_s) - 1) / float(times_s.max())
         super().__init__(name=video.name, fps=fps, n_frames=int(np.count_nonzero(later)))
         self.damage = video.damage
 
