@@ -37,6 +37,7 @@ CHECKS: Mapping[str, str] = {
     "face-coverage": "look at the video; moments without a face are left out of every window",
     "duplicate": "keep one of the two, or the same person lands on both sides of a split",
     "duplicate-label": "one of the two recordings has another one's label: copy the right one",
+    "dead-link": "mount the disk that it leads to, or mend or remove the link",
     "stray": "none, if it is meant to be there; else look whether a recording is misnamed",
     "mixed-settings": "run physkit prep again: it redoes what was prepared by other settings",
     "half-written": "run physkit prep again: it clears away what a killed run left",

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from physkit.core.errors import InputError
+from physkit.core.files import missing
 from physkit.media.picture import Picture, PixelPicture
 
 CAMERA_PREFIX = "camera:"
@@ -183,4 +184,4 @@ def check_exists(path: Path) -> None:
     except (OSError, ValueError) as error:  # a name too long, or with a NUL in it
         raise InputError(f"{str(path)!r}: no usable file name ({error}); check the path") from error
     if not exists:
-        raise InputError(f"{path}: no such file or folder; check the path")
+        raise missing(path, "no such file or folder; check the path")

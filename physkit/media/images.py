@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from physkit.core.errors import InputError
+from physkit.core.files import is_dead_link, missing, visible
 from physkit.core.naming import natural_order
 from physkit.media.frames import Frame, FrameSource, unused_fps
 from physkit.media.picture import PixelPicture
@@ -38,8 +39,7 @@ class ImageFolder(FrameSource):
     """
 
     def __init__(self, path: Path, *, fps: float | None = None) -> None:
-        files = (f for f in path.iterdir() if f.suffix.lower() in IMAGE_SUFFIXES and f.is_file())
-        self._files = sorted(files, key=lambda file: natural_order(file.stem))
+        self._files = sorted(image_files(path), key=lambda file: natural_order(file.stem))
         if len(self._files) < 2:
             what = "only one image" if self._files else "no images"
             kinds = " ".join(sorted(IMAGE_SUFFIXES))
@@ -83,6 +83,18 @@ class ImageFolder(FrameSource):
             finally:
                 for unread in waiting:
                     unread.cancel()
+
+
+def image_files(folder: Path) -> list[Path]:
+    """The images of a folder but for hidden ones.
+
+    Raises OSError where it cannot be looked into, InputError for a link to what is not there.
+    """
+    images = [file for file in visible(folder) if file.suffix.lower() in IMAGE_SUFFIXES]
+    for file in images:
+        if is_dead_link(file):
+            raise missing(file, "")
+    return [file for file in images if file.is_file()]
 
 
 def _read_bgr(path: Path) -> UInt8[np.ndarray, "h w 3"] | None:

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from physkit.core.errors import InputError
+from physkit.core.files import missing
 from physkit.core.types import Pulse
 from physkit.data.recording import Label
 
@@ -24,7 +25,7 @@ def read_bytes(path: Path) -> bytes:
     try:
         data = path.read_bytes()
     except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file; {REPAIR}") from error
+        raise missing(path, f"no such file; {REPAIR}") from error
     except OSError as error:
         raise InputError(f"{path}: unreadable ({error}); check the file") from error
     if not data:

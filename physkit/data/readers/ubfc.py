@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from physkit.core.errors import InputError
+from physkit.core.files import visible
 from physkit.data.formats.avi import n_pictures, write_avi
 from physkit.data.formats.labels import REPAIR, later_ones, make_label, numbers, read_lines
 from physkit.data.formats.writing import (
@@ -25,6 +26,7 @@ MAX_UNPAIRED_S = 1.0
 """How much longer than the other the video or its label may be."""
 
 SET_2_FOLDER = re.compile(r"subject(\d+)")
+VIDEO = re.compile(r"vid.*\.avi")
 SET_1_FOLDER = re.compile(r"(\d+)-gt|after-exercise")
 SET_1_RATE_HZ = 62.0
 
@@ -42,7 +44,7 @@ class UbfcReader(Reader):
     layout = Layout(width=640, height=480, fps=30.0, keeps_times=True)
 
     def _find(self, root: Path) -> list[Recording]:
-        folders = (child for child in root.iterdir() if SET_2_FOLDER.fullmatch(child.name))
+        folders = (child for child in visible(root) if SET_2_FOLDER.fullmatch(child.name))
         return [_set_2_recording(root, folder.name) for folder in folders if folder.is_dir()]
 
     def open_frames(self, recording: Recording) -> FrameSource:
@@ -100,7 +102,7 @@ class UbfcSet1Reader(Reader):
     def _find(self, root: Path) -> list[Recording]:
         return [
             _set_1_recording(root, folder.name, _set_1_video(folder))
-            for folder in root.iterdir()
+            for folder in visible(root)
             if folder.is_dir() and _is_set_1(folder)
         ]
 
@@ -237,7 +239,7 @@ def _is_set_1(folder: Path) -> bool:
 
 def _set_1_video(folder: Path) -> str:
     """Name of the video: some are called `vid-12.avi` or the like."""
-    videos = sorted(file.name for file in folder.glob("vid*.avi"))
+    videos = [file.name for file in visible(folder) if VIDEO.fullmatch(file.name)]
     return videos[0] if videos and "vid.avi" not in videos else "vid.avi"
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from physkit.core.files import visible
 from physkit.data.formats.avi import write_avi
 from physkit.data.formats.labels import make_label, numbers, read_lines
 from physkit.data.formats.writing import check_session, sensor_times_s, whole_recording
@@ -36,10 +37,10 @@ class UbfcPhysReader(Reader):
     def _find(self, root: Path) -> list[Recording]:
         excluded = excluded_by_toolbox()
         recordings = []
-        for folder in root.iterdir():
+        for folder in visible(root):
             if not (FOLDER.fullmatch(folder.name) and folder.is_dir()):
                 continue
-            there = frozenset(file.name for file in folder.iterdir())
+            there = frozenset(file.name for file in visible(folder))
             for task in TASKS:
                 recording = _recording(root, folder.name, task, there, excluded)
                 if not there.isdisjoint(Path(file).name for file in recording.files[:2]):
