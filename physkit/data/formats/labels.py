@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float
 
 from physkit.core.errors import InputError
 from physkit.core.files import missing
+from physkit.core.text import decode_text
 from physkit.core.types import Pulse
 from physkit.data.recording import Label
 
@@ -34,10 +35,13 @@ def read_bytes(path: Path) -> bytes:
 
 
 def read_lines(path: Path) -> list[str]:
-    """The lines of a text file that hold anything, at least one. Raises InputError otherwise."""
+    """The lines of a text file that hold anything, at least one. Raises InputError otherwise.
+
+    The file may begin with a byte-order mark, and be UTF-16.
+    """
     try:
-        text = read_bytes(path).decode("utf-8")
-    except UnicodeDecodeError as error:
+        text = decode_text(read_bytes(path))
+    except ValueError as error:
         raise InputError(f"{path}: not a text file ({error}); {REPAIR}") from error
     lines = [line for line in text.splitlines() if line.strip()]
     if not lines:

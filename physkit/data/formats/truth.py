@@ -85,7 +85,7 @@ def read_conditions(root: Path) -> dict[str, dict[str, Condition]]:
 
 def _read(path: Path) -> dict[str, Condition]:
     try:
-        values = json.loads(path.read_text("utf-8"), parse_constant=_refuse)
+        values = json.loads(path.read_bytes(), parse_constant=_refuse)
         if not isinstance(values, dict):
             raise ValueError("no JSON object")
         for column, value in values.items():

@@ -11,6 +11,7 @@ from jaxtyping import Float, Float32
 from physkit.core.errors import InputError
 from physkit.core.files import missing, visible
 from physkit.data.formats.labels import REPAIR, make_label, numbers, read_bytes, read_lines
+from physkit.data.formats.table import cells, separator_of, shown
 from physkit.data.formats.writing import check_rate, check_session, whole_recording
 from physkit.data.readers.base import Layout, NewRecording, RawTree, Reader
 from physkit.data.recording import Label, Recording
@@ -131,13 +132,16 @@ def _read_table(path: Path) -> dict[str, tuple[str, ...]]:
 
     Raises InputError where lines differ in length, or there are none.
     """
-    header, *rows = ([cell.strip() for cell in line.split(",")] for line in read_lines(path))
+    lines = read_lines(path)
+    separator = separator_of(lines[0])
+    header, *rows = (cells(line, separator) for line in lines)
     if not rows:
         raise InputError(f"{path}: 0 pulse samples; {REPAIR}")
     odd = [index for index, row in enumerate(rows, 2) if len(row) != len(header)]
     if odd:
         raise InputError(
-            f"{path}: {len(header)} columns, but not so many values in line {odd[0]}; {REPAIR}"
+            f"{path}: {len(header)} columns, but not so many values in line {odd[0]}, "
+            f"{shown(lines[odd[0] - 1])}; {REPAIR}"
         )
     names = (name.lower() for name in header)
     return dict(zip(names, zip(*rows, strict=True), strict=True))

@@ -11,6 +11,7 @@ from physkit.core.errors import InputError
 from physkit.core.files import visible
 from physkit.data.formats.avi import n_pictures, write_avi
 from physkit.data.formats.labels import REPAIR, later_ones, make_label, numbers, read_lines
+from physkit.data.formats.table import cells, number_rows, separator_of, shown
 from physkit.data.formats.writing import (
     check_session,
     noting_times,
@@ -113,12 +114,14 @@ class UbfcSet1Reader(Reader):
     def read_label(self, recording: Recording) -> Label:
         """The contact pulse. Raises InputError when it is missing, empty or damaged."""
         path = recording.path(recording.files[1])
-        rows = [line.split(",") for line in read_lines(path)]
-        if any(len(row) != 4 for row in rows):
-            raise InputError(
-                f"{path}: not four numbers in every line (milliseconds, heart rate, SpO2, pulse); "
-                f"{REPAIR}"
-            )
+        lines = read_lines(path)
+        rows = [cells(line, separator_of(line)) for line in lines]
+        for row, line in zip(rows, lines, strict=True):
+            if len(row) != 4:
+                raise InputError(
+                    f"{path}: {shown(line)}: not four numbers in every line (milliseconds, heart "
+                    f"rate, SpO2, pulse); {REPAIR}"
+                )
         times_ms, heart_rate_bpm, spo2_percent, pulse = (
             numbers(path, column, what)
             for column, what in zip(
@@ -210,7 +213,7 @@ def _read_ground_truth(
             f"{path}: {len(lines)} lines and not three (pulse, heart rate, time); {REPAIR}"
         )
     pulse, heart_rate_bpm, times_s = (
-        numbers(path, line.split(), f"line {index}") for index, line in enumerate(lines, 1)
+        numbers(path, row, f"line {index}") for index, row in enumerate(number_rows(path, lines), 1)
     )
     if not len(pulse) == len(heart_rate_bpm) == len(times_s):
         raise InputError(
