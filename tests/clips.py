@@ -46,3 +46,26 @@ def stored_pictures(path: Path) -> Iterator[np.ndarray]:
     with av.open(str(path)) as container:
         for frame in container.decode(video=0):
             yield frame.to_ndarray(format="rgb24")
+
+
+def damage_packets(path: Path, packets: slice, *, kept: float = 0.5) -> None:
+    """Zeroes the ends of some packets of a video, in the order in which they are stored."""
+    with av.open(str(path)) as container:
+        places = [(p.pos, p.size) for p in container.demux(video=0) if p.size][packets]
+    data = bytearray(path.read_bytes())
+    for start, size in places:
+        first = start + int(kept * size)
+        data[first : start + size] = bytes(start + size - first)
+    path.write_bytes(data)
+
+
+def noisy_pictures(n: int, *, height: int = 64, width: int = 96) -> list[np.ndarray]:
+    """Pictures of soft blobs that move and some noise, so that every packet holds something."""
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:height, :width]
+    made = []
+    for index in range(n):
+        waves = np.sin(x / 9 + index / 5)[..., None] + np.cos(y / 7 - index / 8)[..., None]
+        noise = rng.normal(0, 6, (height, width, 3))
+        made.append((128 + 40 * waves + noise).clip(0, 255).astype(np.uint8))
+    return made

@@ -12,12 +12,14 @@ from physkit.audit.result import RecordingSummary
 from physkit.core.types import Pulse
 from physkit.data.checks import (
     check_coverage,
+    check_damage,
     check_frame_times,
     check_label,
     check_lag,
     check_lengths,
 )
 from physkit.data.findings import Finding
+from physkit.media.frames import DamageCount
 from physkit.signal.lag import LagEstimate, possible_lags
 from physkit.signal.resample import mean_fps
 
@@ -46,6 +48,8 @@ class Video:
     """Share of the frames with a face."""
     pulses: Mapping[str, Pulse] = field(default_factory=dict)
     """What classical methods make of it, by name."""
+    damage: DamageCount = field(default_factory=DamageCount)
+    """What could not be seen of it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +90,7 @@ def judge(
     if video is not None:
         summary = _with_video(summary, video)
         findings += check_frame_times(video.timestamps_s)
+        findings += check_damage(video.damage, video.n_frames)
         findings += [] if video.coverage is None else check_coverage(video.coverage)
     if label is not None:
         summary = _with_label(summary, label)

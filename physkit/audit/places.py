@@ -4,9 +4,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from upath import UPath
-
 from physkit.core.errors import InputError
+from physkit.core.files import is_dead_link, missing, visible
 from physkit.data.findings import Finding
 from physkit.data.formats.truth import read_conditions
 from physkit.data.readers import READERS
@@ -51,11 +50,13 @@ def find_tree(root: Path, dataset: str | None) -> tuple[str, RawTree]:
 
 
 def check_strays(root: Path, strays: Sequence[Path]) -> list[Finding]:
-    """Files of no recording, folder by folder."""
+    """Files of no recording, folder by folder, and links to what is not there."""
+    dead = [path for path in strays if is_dead_link(path)]
+    findings = [Finding("dead-link", "error", str(missing(path, ""))) for path in dead]
     by_folder: dict[Path, list[str]] = defaultdict(list)
     for path in strays:
-        by_folder[path.parent].append(path.name)
-    findings = []
+        if path not in dead:
+            by_folder[path.parent].append(path.name)
     for folder, names in by_folder.items():
         shown = ", ".join(sorted(names)[:SHOWN_FILES])
         more = f" and {len(names) - SHOWN_FILES} more" if len(names) > SHOWN_FILES else ""
@@ -68,9 +69,8 @@ def check_strays(root: Path, strays: Sequence[Path]) -> list[Finding]:
 def check_leftovers(store: Store) -> list[Finding]:
     """What a killed preparation left in a store or beside it."""
     findings = []
-    entries: list[UPath | Path] = list(store.path.iterdir())
-    for entry in sorted(entries, key=lambda entry: entry.name):
-        if entry.name in (GROUP_FILE, *store.names) or entry.name.startswith("."):
+    for entry in visible(store.path):
+        if entry.name in (GROUP_FILE, *store.names):
             continue
         message = f"{entry.name}: no whole recording (it has no {GROUP_FILE})"
         findings.append(Finding("half-written", "warning", message))

@@ -1,6 +1,6 @@
 """One recording of a raw data set."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -89,7 +89,8 @@ def _watched(source: FrameSource, task: RawTask) -> Video:
     from physkit.inference.crops import make_tracker, tracked_crops
 
     tracker, _ = make_tracker(FaceConfig(task.detector, task.detector_weights))
-    return watch(tracked_crops(source, tracker, size=CROP_SIZE_PX))
+    video = watch(tracked_crops(source, tracker, size=CROP_SIZE_PX))
+    return replace(video, damage=source.damage)
 
 
 def _unreadable(what: str, recording: Recording, message: str) -> Finding:

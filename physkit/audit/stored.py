@@ -1,6 +1,6 @@
 """One recording of a store."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
@@ -10,6 +10,7 @@ from physkit.core.errors import InputError
 from physkit.core.types import Pulse
 from physkit.data.findings import Finding
 from physkit.data.store import NO_SEGMENT, StoredRecording, open_store
+from physkit.media.frames import DamageCount
 
 NEEDED_ATTRIBUTES = ("dataset", "subject", "session", "conditions", "settings")
 
@@ -55,6 +56,9 @@ def _audit(recording: StoredRecording, task: StoredTask) -> Audited:
 
         size = min(CROP_SIZE_PX, recording.size_px)
         video = watch(recording_crops(recording, size=size))
+    if video is not None:
+        n_damaged = int(recording.attributes.get("n_damaged", 0))
+        video = replace(video, damage=DamageCount(n_damaged))
     return judge(
         recording.name,
         subject=recording.subject,

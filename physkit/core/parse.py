@@ -24,6 +24,7 @@ from physkit.core.config import (
 )
 from physkit.core.errors import InputError, PhyskitError
 from physkit.core.registry import names_of
+from physkit.core.text import decode_text, encoding_of
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser
@@ -34,6 +35,7 @@ MODE = "physkit"
 """Name under which jsonargparse knows our reading of YAML."""
 MOST_DEPTH = 30
 MOST_BYTES = 1 << 20
+SAVE_AS = "save it as UTF-8"
 LARGEST = 2**63 - 1
 READING = (ValueError, TypeError, LookupError, OverflowError, OSError)
 """What reading a value that is none can raise."""
@@ -172,12 +174,23 @@ def _config_action(config_class: type, moved: Mapping[str, str]) -> type:
             if not Path(values).is_file():
                 raise InputError(f"{values}: no such file; check --config")
             try:
-                _check_version(_load(Path(values).read_text("utf-8")), moved)
+                _check_version(_load(_utf_8(Path(values).read_bytes())), moved)
                 super().__call__(parser, cfg, values, option_string)  # type: ignore[no-untyped-call]
             except (*READING, ArgumentError, PhyskitError) as error:
                 raise PhyskitError(f"{values}: {_told(error, config_class)}") from error
 
     return ConfigFile
+
+
+def _utf_8(data: bytes) -> str:
+    """A file's text. Raises `RefusedError` for another encoding, which jsonargparse cannot read."""
+    encoding = encoding_of(data)
+    if encoding != "utf-8":
+        raise RefusedError(f"{encoding.upper()} text, as Windows shells write it; {SAVE_AS}")
+    try:
+        return decode_text(data)
+    except ValueError as error:
+        raise RefusedError(str(error)) from error
 
 
 def _check_version(tree: Any, moved: Mapping[str, str]) -> None:
@@ -261,9 +274,18 @@ def _check_numbers(value: Any, key: str = "") -> None:
         raise InputError(f"{key or 'a text'}: holds a NUL byte; remove it")
 
 
+def _readable(error: Exception) -> str:
+    """An error's text; of one in decoding a piece, what its encoding is."""
+    if not isinstance(error, UnicodeDecodeError):
+        return str(error)
+    encoding = encoding_of(error.object)
+    what = f"{encoding.upper()} text" if encoding != "utf-8" else "no UTF-8 text"
+    return f"a file that it names is {what}; {SAVE_AS}"
+
+
 def _told(error: Exception, config_class: type) -> str:
     """jsonargparse's message in one line, as key, problem and fix."""
-    told = " ".join(str(error).split())
+    told = " ".join(_readable(error).split())
     keys = re.findall(r'Parser key "([\w.]+)": ', told)
     where = ".".join(key for n, key in enumerate(keys) if key not in keys[:n])
     before = f"{where}: " if where else ""

@@ -10,7 +10,8 @@ from jaxtyping import Bool, Float
 from scipy.ndimage import maximum_filter1d, minimum_filter1d
 
 from physkit.core.types import Pulse
-from physkit.data.findings import Finding
+from physkit.data.findings import Finding, Severity
+from physkit.media.frames import DamageCount
 from physkit.signal.lag import LagEstimate
 from physkit.signal.quality import MIN_QUALITY_S, signal_quality
 from physkit.signal.resample import mean_fps, resample
@@ -35,6 +36,8 @@ class Limits:
     """Share of dropped frames that is more than a note."""
     long_gap_s: float = 0.5
     """A gap of so many seconds is more than a note: no beat can be followed across it."""
+    max_damaged: float = 0.01
+    """Share of damaged pictures that is more than a note."""
     max_jitter: float = 0.1
     """Spread of the frame intervals, relative to the usual one."""
     max_rate_change: float = 0.05
@@ -99,6 +102,18 @@ def check_frame_times(
             )
         )
     return findings
+
+
+def check_damage(damage: DamageCount, n_frames: int, *, limits: Limits = LIMITS) -> list[Finding]:
+    """Frames whose pictures cannot be decoded. n_frames: all frames."""
+    n_damaged, n_early = damage.n_damaged, damage.n_missing_start
+    share = (n_damaged + n_early) / max(n_frames, 1)
+    if share == 0:
+        return []
+    message = "; ".join(damage.sentences())
+    measured = {"n_damaged": n_damaged, "n_missing_start": n_early, "damaged_share": share}
+    severity: Severity = "warning" if share > limits.max_damaged else "note"
+    return [Finding("damaged-frames", severity, message, measured)]
 
 
 def check_label(pulse: Pulse, *, limits: Limits = LIMITS) -> list[Finding]:

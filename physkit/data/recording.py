@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from physkit.core.errors import InputError
-from physkit.core.files import inside
+from physkit.core.files import below
 from physkit.core.types import Pulse
 
 Condition = str | float | int | bool
@@ -51,8 +51,11 @@ class Recording:
         return all((self.root / file).exists() for file in self.files)
 
     def path(self, file: str) -> Path:
-        """One of its files; raises InputError when it lies outside the root."""
-        return inside(self.root, file)
+        """One of its files; raises InputError for a name that leads out of the root.
+
+        A link may: people keep their data on other disks.
+        """
+        return below(self.root, file)
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,6 +17,7 @@ from zarr.errors import ArrayNotFoundError, GroupNotFoundError, NodeNotFoundErro
 from zarr.storage import FsspecStore, LocalStore
 
 from physkit.core.errors import InputError
+from physkit.core.files import visible
 from physkit.core.naming import natural_order
 from physkit.core.registry import unknown_name
 from physkit.core.types import Pulse
@@ -198,7 +199,7 @@ class Store(Mapping[str, StoredRecording]):
     def names(self) -> tuple[str, ...]:
         """Names of the recordings that are whole."""
         # not by Zarr, which reads all there is and stops at the first damaged file
-        folders = (f for f in self.path.iterdir() if (f / GROUP_FILE).exists())
+        folders = (f for f in visible(self.path) if (f / GROUP_FILE).exists())
         return tuple(sorted((folder.name for folder in folders), key=natural_order))
 
     def __getitem__(self, name: str) -> StoredRecording:

@@ -25,6 +25,7 @@ from zarr.codecs import ZstdCodec
 from zarr.storage import LocalStore
 
 from physkit.core.errors import InputError
+from physkit.core.files import visible
 from physkit.data.recording import Label
 from physkit.data.store import (
     COLUMN_PREFIX,
@@ -86,7 +87,7 @@ def _leftovers(path: UPath | Path) -> list[UPath | Path]:
     """
     if not path.exists():
         return []
-    entries: list[UPath | Path] = list(path.iterdir()) if path.is_dir() else [path]
+    entries = visible(path) if path.is_dir() else [path]
     if any(entry.suffix != UNFINISHED_SUFFIX for entry in entries):
         raise InputError(f"{path}: neither a store nor an empty folder; choose another --out")
     return entries

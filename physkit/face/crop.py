@@ -26,7 +26,10 @@ def crop_tracked(
 
     None where no face was seen.
     """
-    return None if tracked.box is None else _crop(tracked.frame.picture, tracked.box, size)
+    picture = tracked.frame.picture
+    if tracked.box is None or picture is None:
+        return None
+    return _crop(picture, tracked.box, size)
 
 
 def _crop(picture: Picture, box: Box, size: int) -> UInt8[np.ndarray, "{size} {size} 3"]:

@@ -63,6 +63,8 @@ class FaceFollower:
 
     def see(self, frame: Frame) -> TrackedFrame:
         """The frame and the face in it. Frames come in order of time; some may be left out."""
+        if frame.picture is None:
+            return TrackedFrame(frame, None, 0.0, None)
         now_s = frame.timestamp_s
         if self._cuts.is_cut(frame.picture):
             self._face = self._move = None

@@ -36,7 +36,7 @@ class FaceSearch:
         """The face near a box, or else the one to follow anew; boxes are the detector's own."""
         face = None
         if near is not None:
-            face = self._find_near(frame.picture, near, KEEP_CONFIDENCE, is_known=True)
+            face = self._find_near(frame.whole_picture, near, KEEP_CONFIDENCE, is_known=True)
         if face is None:
             face = self._find_anywhere(frame)
         if face is not None:
@@ -74,7 +74,7 @@ class FaceSearch:
         """The face that was lost shortly before, or else the largest certain one."""
         faces = self._detector.detect([frame.rgb])[0]
         for face in sorted(faces, key=lambda f: self._rank(f, frame.timestamp_s), reverse=True):
-            confirmed = self._find_near(frame.picture, face.box, ACQUIRE_CONFIDENCE)
+            confirmed = self._find_near(frame.whole_picture, face.box, ACQUIRE_CONFIDENCE)
             if confirmed is not None:
                 return confirmed
         return None

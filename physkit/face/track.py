@@ -54,7 +54,8 @@ def visible_face(frame: Frame, box: Box, rule: FaceBoxRule, min_visible: float) 
     box: the detector's. rule: from the detector's boxes to face boxes.
     """
     face_box = rule.apply(box)
-    visible = face_box.clipped(frame.picture.height, frame.picture.width)
+    picture = frame.whole_picture
+    visible = face_box.clipped(picture.height, picture.width)
     is_shown = visible is not None and visible.area >= min_visible * face_box.area
     return visible if is_shown else None
 
@@ -97,6 +98,10 @@ class FaceTracker:
     def track(self, frames: Iterable[Frame]) -> Iterator[TrackedFrame]:
         """Every frame, in order, at most `max_lookahead_frames` late."""
         for frame in frames:
+            if frame.picture is None:
+                yield from self._finish()
+                yield TrackedFrame(frame, None, 0.0, None)
+                continue
             if self._cuts.is_cut(frame.picture):
                 yield from self._finish()
                 self._last_searched = None

@@ -38,7 +38,8 @@ class PredictConfig:
     face: FaceConfig = field(default_factory=FaceConfig)
     """How faces are found."""
     fps: float | None = None
-    """Frame rate in Hz of an input that has no timestamps."""
+    """Frame rate in Hz of an input without times: numbered images, bare streams, crops alone. Where
+    there are times, they are used, and a warning says so."""
     duration_s: float | None = None
     """Stop after so many seconds of input."""
     compute: ComputeConfig = field(default_factory=lambda: ComputeConfig(chunk_frames=64))

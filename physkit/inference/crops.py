@@ -124,8 +124,8 @@ def crops_of_file(
     size: int,
     fps: float | None = None,
     face: FaceConfig | None = None,
-) -> tuple[Iterator[TimedCrop], int]:
-    """The crops of a crops file, size x size pixels, and their number.
+) -> tuple[Iterator[TimedCrop], int, tuple[str, ...]]:
+    """The crops of a crops file, size x size pixels, their number, and what to tell the user.
 
     fps: frame rate in Hz of a file without timestamps. face: as the user gave it.
     Raises InputError where a detector was given, and for a file that cannot be used.
@@ -134,7 +134,7 @@ def crops_of_file(
         raise InputError(f"{path}: crops need no detector; leave --face out")
     crops = read_crops(path, fps=fps)
     check_crop_size(path, crops, size=size)
-    return stored_crops(crops, size=size), len(crops.frames)
+    return stored_crops(crops, size=size), len(crops.frames), crops.notes
 
 
 def check_crop_size(path: str, crops: Crops, *, size: int) -> None:

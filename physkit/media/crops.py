@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Float64, UInt8
 
 from physkit.core.errors import InputError
-from physkit.media.frames import CROPS_SUFFIXES, check_exists, check_fps
+from physkit.media.frames import CROPS_SUFFIXES, check_exists, check_fps, unused_fps
 
 FORMAT = "frames (T, H, W, 3) as uint8, or as float in [0, 1]"
 CHECKED_AT_ONCE = 256
@@ -47,13 +47,15 @@ class Crops:
     """RGB crops: uint8, or float32 in [0, 1]."""
     timestamps_s: Float64[np.ndarray, "t"]
     """Presentation time of each crop in seconds, strictly increasing."""
+    notes: tuple[str, ...] = ()
+    """What to tell the user of how they were read."""
 
 
 def read_crops(path: str | Path, *, fps: float | None = None) -> Crops:
     """Crops from a `.npy` file, or a `.npz` file with `frames` and perhaps `timestamps_s`.
 
     uint8 and float32 `.npy` files are memory-mapped; other floats are converted to float32.
-    fps: frame rate in Hz of a file without `timestamps_s`; where it has them, those are used.
+    fps: frame rate in Hz of a file without `timestamps_s`; else these are used, and a note says so.
     Raises InputError, with file, problem and fix, for anything but at least two valid crops.
     """
     path = Path(path)
@@ -68,7 +70,8 @@ def read_crops(path: str | Path, *, fps: float | None = None) -> Crops:
         raise InputError(f"{path}: no 'frames' in it, but {known}; save {FORMAT}")
     frames = _check_frames(path, arrays["frames"])
     if "timestamps_s" in arrays:
-        return Crops(frames, _check_times(path, arrays["timestamps_s"], len(frames)))
+        times_s = _check_times(path, arrays["timestamps_s"], len(frames))
+        return Crops(frames, times_s, unused_fps(path, fps, "the file has timestamps_s"))
     if fps is None:
         raise InputError(f"{path}: holds no timestamps_s; give the frame rate by --fps")
     return Crops(frames, np.arange(len(frames), dtype=np.float64) / fps)

@@ -13,6 +13,7 @@ from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 from jaxtyping import Float32, UInt8
 
 from physkit.core.errors import InputError
+from physkit.media.frames import REPAIR
 from physkit.media.orientation import Orientation, quarter_turn, read_orientation
 from physkit.media.picture import Picture, PixelPicture, TurnedPicture, sparse
 
@@ -29,11 +30,6 @@ SUBSAMPLED = MappingProxyType(
 FULL_RANGE_FORMATS = frozenset({"yuvj420p", "yuvj422p"})
 LUMA_STEPS = 219
 """From black to white in limited range."""
-
-REPAIR = (
-    "copy or download it again, or re-encode it from the original, as in: "
-    "ffmpeg -i original -c:v libx264 -crf 10 new.mp4"
-)
 
 
 class Converter:

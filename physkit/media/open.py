@@ -10,6 +10,7 @@ from physkit.media.frames import (
     FrameSource,
     check_exists,
     check_fps,
+    unused_fps,
 )
 from physkit.media.images import ImageFolder
 from physkit.media.video import VideoFile
@@ -19,14 +20,17 @@ def open_frames(source: str | Path, *, fps: float | None = None) -> FrameSource:
     """The frames of a video file, a folder of images, or a camera (`camera:0`).
 
     fps: frame rate in Hz of a source without a clock of its own (a folder whose names are not
-      nanosecond timestamps, a raw elementary stream). Where a source has times, those are used.
+      nanosecond timestamps, a raw elementary stream). Where a source has times, those are used,
+      and its warnings say so.
     Raises InputError, with file, problem and fix, when the source cannot be opened.
     """
     if fps is not None:
         check_fps(source, fps)
     text = str(source)
     if text.startswith(CAMERA_PREFIX):
-        return Camera(text)
+        camera = Camera(text)
+        camera.notes = unused_fps(text, fps, "its frames are timed as they come")
+        return camera
     path = Path(source)
     check_exists(path)
     if path.is_dir():

@@ -1,28 +1,25 @@
 """Video files by PyAV: true times, upright pictures, and no file read silently short."""
 
 import math
-import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import av
 from av.stream import Disposition
 
 from physkit.core.errors import InputError
-from physkit.media.decoded import REPAIR, PictureMaker
-from physkit.media.frames import Frame, FrameSource, check_exists
+from physkit.media.clock import Clock, declared_end_s, has_times, no_times
+from physkit.media.decoded import PictureMaker
+from physkit.media.decoding import Decoding, LostPicture, Opened, decode_all
+from physkit.media.frames import REPAIR, Frame, FrameSource, check_exists, unused_fps
 
 MISSING_TAIL_S = 0.5
 """How much earlier than declared a video may end: containers round and trim their lengths."""
 
-STALLED_CLOCK_S = 1.0
-"""How long, at the nominal rate, times may fail to increase before the file is refused."""
-
 TEXT_ART = frozenset({"adf", "bin", "idf", "tty", "xbin"})
 """FFmpeg's demuxers that take any text for a picture drawn in characters."""
-
-MATROSKA_END = re.compile(r"(\d+):(\d+):(\d+(?:\.\d+)?)")
-"""Hours, minutes, seconds."""
 
 
 class VideoFile(FrameSource):
@@ -36,12 +33,16 @@ class VideoFile(FrameSource):
     dynamic range is not tone-mapped. The display matrix is applied, rounded to quarter turns and
     mirrorings.
 
+    A picture that cannot be decoded, or only in part, is a frame without one. So are the pictures
+    before the first key picture, where the video begins between two. Packets that the container
+    lost altogether are a gap in the times, like any dropped frame.
+
     path: the file.
-    fps: frame rate in Hz of a stream that holds no timestamps at all; unused otherwise.
+    fps: frame rate in Hz of a stream without times of its own; others keep theirs, with a note.
     decode_threads: decoder threads; 0 lets FFmpeg choose.
-    Raises InputError when the file cannot be opened; and while iterating, when decoding fails, a
-    picture is damaged, or the video ends earlier than its container declares. Packets that the
-    container lost altogether are a gap in the times, like any dropped frame.
+    Raises InputError when the file cannot be opened, or has neither times nor `fps`; and while
+    iterating, when too many pictures are damaged, or the video ends earlier than its container
+    declares.
     """
 
     def __init__(self, path: Path, *, fps: float | None = None, decode_threads: int = 0) -> None:
@@ -49,18 +50,25 @@ class VideoFile(FrameSource):
         if path.is_dir():
             raise InputError(f"{path}: is a folder, not a video; give a video file")
         self._path = path
-        self._container = _open_container(path)
+        self._container, self._stream = _open(path)
         try:
-            self._stream = _video_stream(self._container, path)
             _check_index(self._stream, path)
+            self._has_times = has_times(self._container, path)
+            if not self._has_times and fps is None:
+                raise no_times(self._container, path)
         except InputError:
             self._container.close()
             raise
-        self._stream.thread_type = "AUTO"
-        self._fallback_fps = fps
         rate = self._stream.average_rate or self._stream.guessed_rate
-        nominal_fps = float(rate) if rate else math.nan
-        super().__init__(name=str(path), fps=nominal_fps, n_frames=self._estimate_length())
+        stated_fps = float(rate) if rate else math.nan
+        self._counted_fps = None if self._has_times else fps
+        super().__init__(
+            name=str(path),
+            fps=self._counted_fps or stated_fps,
+            n_frames=self._estimate_length() if self._has_times else None,
+        )
+        if self._has_times:
+            self.notes = unused_fps(path, fps, f"the file has times, about {stated_fps:.4g} Hz")
         self.decode_threads = decode_threads
 
     def close(self) -> None:
@@ -70,52 +78,74 @@ class VideoFile(FrameSource):
     def _estimate_length(self) -> int | None:
         if self._stream.frames:
             return int(self._stream.frames)
-        declared_s = _declared_length_s(self._container, self._stream)
+        end_s = declared_end_s(self._container, self._stream)
         rate = self._stream.average_rate
-        return round(declared_s * float(rate)) if declared_s and rate else None
+        if not (end_s and rate):
+            return None
+        start_s = float((self._stream.start_time or 0) * self._stream.time_base)
+        return round((end_s - start_s) * float(rate))
 
     def _read(self) -> Iterator[Frame]:
         self._stream.codec_context.thread_count = self.decode_threads
         pictures = PictureMaker(self._path)
-        clock = _Clock(self._path, self._stream, self._fallback_fps)
-        first: Frame | None = None
-        n_read = 0
-        for picture in self._decode(clock):
+        clock = Clock(self._path, self._stream, self._counted_fps)
+        decoding = Decoding((self._container, self._stream))
+        waiting: list[Frame] = []
+        n_read = n_whole = 0
+        for picture in self._decoded(decoding, clock):
             timestamp_s = clock.tick(picture)
             if timestamp_s is None:
                 continue
-            frame = Frame(pictures.make(picture), timestamp_s)
+            frame = (
+                self._lost(picture, clock)
+                if isinstance(picture, LostPicture)
+                else Frame(pictures.make(picture), timestamp_s)
+            )
             n_read += 1
-            # The first frame waits for the second: a still picture is refused before it is used.
-            if first is None:
-                first = frame
-                continue
-            if n_read == 2:
-                yield first
-            yield frame
-        if n_read < 2:
-            what = "only one frame" if n_read else "no frame that can be decoded"
-            raise InputError(f"{self._path}: {what}; give a video of at least a few seconds")
+            n_whole += frame.picture is not None
+            waiting.append(frame)
+            # The first whole frame waits for the second: a still picture is refused before it is
+            # used.
+            if n_whole > 1:
+                yield from waiting
+                waiting.clear()
+        if n_whole < 2:
+            self._refuse(n_whole, decoding)
+        self._check_damage(n_read - self.damage.n_missing_start)
+        self._check_complete(clock, decoding.n_packets)
 
-    def _decode(self, clock: "_Clock") -> Iterator[av.VideoFrame]:
-        n_packets = 0
+    def _lost(self, picture: LostPicture, clock: Clock) -> Frame:
+        """A frame without a picture, counted."""
+        if not picture.is_before_key:
+            return self._damaged(clock.last_s)
+        self.damage.n_missing_start += 1
+        self.damage.missing_start_s = clock.end_s
+        return Frame(None, clock.last_s)
+
+    def _decoded(self, decoding: Decoding, clock: Clock) -> Iterator[av.VideoFrame | LostPicture]:
         try:
-            for packet in self._container.demux(self._stream):
-                n_packets += packet.size > 0
-                for picture in packet.decode():
-                    if picture.is_corrupt:
-                        raise InputError(
-                            f"{self._path}: damaged picture after {clock.last_s:.2f} s; {REPAIR}"
-                        )
-                    yield picture
+            yield from decode_all(decoding, self._reopened)
         except av.FFmpegError as error:
             raise InputError(
                 f"{self._path}: decoding fails after {clock.last_s:.2f} s ({error.strerror}); "
                 f"{REPAIR}"
             ) from error
-        self._check_complete(clock, n_packets)
 
-    def _check_complete(self, clock: "_Clock", n_packets: int) -> None:
+    @contextmanager
+    def _reopened(self) -> Iterator[Opened]:
+        container, stream = _open(self._path)
+        try:
+            yield container, stream
+        finally:
+            container.close()
+
+    def _refuse(self, n_whole: int, decoding: Decoding) -> NoReturn:
+        """Raises InputError for a video of less than two pictures."""
+        what = "only one frame" if n_whole else "no frame"
+        reason = f" that can be decoded ({decoding.failure})" if decoding.failure else ""
+        raise InputError(f"{self._path}: {what}{reason}; give a video of at least a few seconds")
+
+    def _check_complete(self, clock: Clock, n_packets: int) -> None:
         """Raises InputError when frames or seconds are missing that the container declares."""
         missing_s = 0.0
         if self._stream.frames and self._stream.average_rate:
@@ -125,74 +155,25 @@ class VideoFile(FrameSource):
                 (self._stream.frames - n_packets) * frame_s,
                 self._stream.frames * frame_s - clock.end_s,
             )
-        declared_s = _declared_length_s(self._container, self._stream)
+        declared_s = declared_end_s(self._container, self._stream)
         if declared_s is not None:
-            missing_s = max(missing_s, declared_s - clock.end_s)
-        if missing_s > MISSING_TAIL_S:
+            missing_s = max(missing_s, declared_s - clock.stream_end_s)
+        if self._has_times and missing_s > MISSING_TAIL_S:
             raise InputError(
                 f"{self._path}: truncated: it ends after {clock.end_s:.2f} s, {missing_s:.2f} s "
                 "earlier than its container declares; copy or download it again"
             )
 
 
-class _Clock:
-    """Turns a decoder's timestamps into increasing seconds since the first frame.
-
-    Some containers (AVI) stamp packets in decoding order only. As FFmpeg's own tools do, the
-    presentation stamps are trusted until they have run backwards more often than the decoding
-    stamps.
-    """
-
-    def __init__(self, path: Path, stream: av.VideoStream, fallback_fps: float | None) -> None:
-        self._path = path
-        self._time_base_s = float(stream.time_base)
-        rate = stream.average_rate or stream.guessed_rate
-        self._frame_s = 1 / float(rate) if rate else 0.0
-        self._fallback_fps = fallback_fps
-        self._last_pts = self._last_dts = -math.inf
-        self._n_bad_pts = self._n_bad_dts = 0
-        self._start_s: float | None = None
-        self._n_seen = 0
-        self._stalled_s = 0.0
-        self.last_s = 0.0
-        """Time of the latest frame in seconds."""
-        self.end_s = 0.0
-        """When the latest frame leaves the screen, in seconds."""
-
-    def tick(self, picture: av.VideoFrame) -> float | None:
-        """Time of this picture in seconds, or None when it must be dropped."""
-        time_s = self._stamp_s(picture)
-        if self._start_s is None:
-            self._start_s = time_s
-        elif time_s - self._start_s <= self.last_s:
-            self._stalled_s += self._frame_s
-            if self._stalled_s > STALLED_CLOCK_S:
-                raise InputError(
-                    f"{self._path}: its times stop increasing after {self.last_s:.2f} s; {REPAIR}"
-                )
-            return None
-        self._stalled_s = 0.0
-        self.last_s = time_s - self._start_s
-        shown_s = picture.duration * self._time_base_s if picture.duration else self._frame_s
-        self.end_s = self.last_s + shown_s
-        return self.last_s
-
-    def _stamp_s(self, picture: av.VideoFrame) -> float:
-        pts, dts = picture.pts, picture.dts
-        if dts is not None:
-            self._n_bad_dts += dts <= self._last_dts
-            self._last_dts = dts
-        if pts is not None:
-            self._n_bad_pts += pts <= self._last_pts
-            self._last_pts = pts
-        if pts is not None and (dts is None or self._n_bad_pts <= self._n_bad_dts):
-            return float(pts * self._time_base_s)
-        if dts is not None:
-            return float(dts * self._time_base_s)
-        if self._fallback_fps is None:
-            raise InputError(f"{self._path}: a stream without timestamps; give its rate by --fps")
-        self._n_seen += 1
-        return (self._n_seen - 1) / self._fallback_fps
+def _open(path: Path) -> Opened:
+    container = _open_container(path)
+    try:
+        stream = _video_stream(container, path)
+    except InputError:
+        container.close()
+        raise
+    stream.thread_type = "AUTO"
+    return container, stream
 
 
 def _open_container(path: Path) -> av.container.InputContainer:
@@ -224,30 +205,18 @@ def _video_stream(container: av.container.InputContainer, path: Path) -> av.Vide
 
 
 def _check_index(stream: av.VideoStream, path: Path) -> None:
-    """Raises InputError when the container's index points beyond the end of the file."""
-    index = stream.index_entries
-    if len(index) == 0:
-        return
-    needed, size = index[-1].pos + index[-1].size, path.stat().st_size
-    if needed > size:
+    """Raises InputError when the container's index points beyond the end of the file.
+
+    Pictures of the last `MISSING_TAIL_S` may lie there: they are damaged.
+    """
+    index, size = stream.index_entries, path.stat().st_size
+    n_whole = len(index)
+    while n_whole > 0 and index[n_whole - 1].pos + index[n_whole - 1].size > size:
+        n_whole -= 1
+    rate = stream.average_rate or stream.guessed_rate
+    if n_whole < len(index) and (len(index) - n_whole) / float(rate or 1) > MISSING_TAIL_S:
+        needed = index[-1].pos + index[-1].size
         raise InputError(
             f"{path}: truncated: its index needs {needed} bytes and the file has {size}; "
             "copy or download it again"
         )
-
-
-def _declared_length_s(
-    container: av.container.InputContainer, stream: av.VideoStream
-) -> float | None:
-    """Seconds from the first to the end of the last frame as declared; None where they are not."""
-    if stream.duration is not None:
-        return float(stream.duration * stream.time_base)
-    # Matroska declares when the video ends, and it may begin late.
-    start_s = float((stream.start_time or 0) * stream.time_base)
-    end = MATROSKA_END.fullmatch(stream.metadata.get("DURATION", ""))
-    if end:
-        hours, minutes, seconds = (float(part) for part in end.groups())
-        return hours * 3600 + minutes * 60 + seconds - start_s
-    if container.duration is not None and len(container.streams) == 1:
-        return float(container.duration / av.time_base) - start_s
-    return None

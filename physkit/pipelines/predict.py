@@ -11,7 +11,7 @@ from physkit.core.errors import InputError
 from physkit.inference.config import PredictConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from physkit.inference.crops import TimedCrop
     from physkit.inference.readers import Choice
@@ -102,7 +102,10 @@ def _read_waveform(config: PredictConfig, choice: "Choice", *, progress: bool) -
     )
 
     def drain(
-        items: "Iterable[TimedCrop]", n_frames: int | None, detector: str | None
+        items: "Iterable[TimedCrop]",
+        n_frames: int | None,
+        detector: str | None,
+        warnings: "Callable[[], tuple[str, ...]]",
     ) -> "Waveform":
         hidden = None if progress else True
         length_s = math.inf if config.duration_s is None else config.duration_s
@@ -113,20 +116,20 @@ def _read_waveform(config: PredictConfig, choice: "Choice", *, progress: bool) -
                 if item.timestamp_s - first_s >= length_s:
                     break
                 stream.push(item)
-        return Waveform(stream.finish(), stream.n_seen, detector)
+        return Waveform(stream.finish(), stream.n_seen, detector, warnings=warnings())
 
     if Path(config.input).suffix.lower() in CROPS_SUFFIXES:
-        crops, n_frames = crops_of_file(
+        crops, n_frames, notes = crops_of_file(
             config.input,
             size=size,
             fps=config.fps,
             face=config.face,
         )
-        return drain(crops, n_frames, None)
+        return drain(crops, n_frames, None, lambda: notes)
     tracker, detector = make_tracker(config.face)
     with open_frames(config.input, fps=config.fps) as source:
         crops_ahead = prefetch(
             tracked_crops(source, tracker, size=size), depth=2 * config.compute.chunk_frames
         )
         with closing(crops_ahead):
-            return drain(crops_ahead, source.n_frames, detector)
+            return drain(crops_ahead, source.n_frames, detector, lambda: source.warnings)

@@ -12,7 +12,7 @@ from pathlib import Path
 from upath import UPath
 
 from physkit.core.errors import InputError
-from physkit.core.files import inside
+from physkit.core.files import inside, is_hidden
 from physkit.data.formats.truth import CONDITIONS_SUFFIX, TRUTH_FOLDER
 from physkit.data.readers import READERS
 from physkit.data.readers.base import Reader
@@ -59,6 +59,8 @@ def outline(raw: UPath) -> Iterator[Path]:
             raise InputError(f"{raw}: nothing there; check --raw")
         top = raw.path.rstrip("/")
         for name, about in found.items():
+            if any(is_hidden(part) for part in name.removeprefix(top).split("/")):
+                continue
             path = inside(root, name.removeprefix(top).lstrip("/"))
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("wb") as file:
@@ -72,7 +74,8 @@ def _fetch(source: UPath, target: Path) -> None:
     """Copies a file, or all of a folder."""
     if source.is_dir():
         for child in source.iterdir():
-            _fetch(child, inside(target, child.name))
+            if not is_hidden(child.name):
+                _fetch(child, inside(target, child.name))
         return
     target.parent.mkdir(parents=True, exist_ok=True)
     source.fs.get_file(source.path, str(target))

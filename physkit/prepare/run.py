@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from physkit.core.config import Names, from_options
 from physkit.core.errors import InputError, PhyskitError
+from physkit.core.files import missing
 from physkit.core.registry import unknown_name
 from physkit.data.readers import READERS
 from physkit.face.config import AUTO, FaceConfig
@@ -19,6 +20,7 @@ from physkit.prepare.engines import ENGINES
 if TYPE_CHECKING:
     from upath import UPath
 
+    from physkit.data.readers.base import RawTree
     from physkit.data.recording import Recording
     from physkit.prepare.plan import PreparePlan
     from physkit.prepare.result import PrepareResult
@@ -109,7 +111,8 @@ def _prepare(
     settings = stored_settings(crop)
     run_tasks = ENGINES[config.engine]
     place = store_path(out)
-    with _raw_tree(config.dataset, raw) as (recordings, origin), writing(place):
+    with _raw_tree(config.dataset, raw) as (tree, origin), writing(place):
+        recordings = tree.recordings
         chosen = _chosen(config, recordings)
         store = create_store(place, dataset=config.dataset)
         plan = make_plan(
@@ -129,6 +132,7 @@ def _prepare(
         config,
         plan,
         outcomes,
+        dead_links=tree.dead_links if config.only is None else (),
         not_in_raw=not_in_raw,
         notes=notes,
         workers=workers,
@@ -137,23 +141,21 @@ def _prepare(
 
 
 @contextlib.contextmanager
-def _raw_tree(
-    dataset: str, raw: "str | Path | UPath"
-) -> "Iterator[tuple[tuple[Recording, ...], UPath | None]]":
-    """The recordings, and where their files are to be fetched from; None where they are here."""
+def _raw_tree(dataset: str, raw: "str | Path | UPath") -> "Iterator[tuple[RawTree, UPath | None]]":
+    """The raw tree, and where their files are to be fetched from; None where they are here."""
     from physkit.data.store import store_path
     from physkit.prepare.remote import outline
 
     place, reader = store_path(raw), READERS[dataset]()
     if isinstance(place, Path):
-        yield reader.find(place.absolute()).recordings, None
+        yield reader.find(place.absolute()), None
         return
     with outline(place) as root:
         try:
-            recordings = reader.find(root).recordings
+            tree = reader.find(root)
         except PhyskitError as error:
             raise type(error)(str(error).replace(str(root), str(place))) from error
-        yield recordings, place
+        yield tree, place
 
 
 def _chosen(config: PrepareConfig, recordings: "Sequence[Recording]") -> "list[Recording]":
@@ -190,6 +192,7 @@ def _result(
     plan: "PreparePlan",
     outcomes: "list[Outcome]",
     *,
+    dead_links: tuple[Path, ...],
     not_in_raw: tuple[str, ...],
     notes: tuple[str, ...],
     workers: int,
@@ -205,7 +208,10 @@ def _result(
         out=config.out,
         done=tuple(outcome.name for outcome in done),
         skipped=(*plan.up_to_date, *(o.name for o in outcomes if o.is_unchanged)),
-        failed=tuple(Failure(o.name, o.failure) for o in outcomes if o.failure is not None),
+        failed=(
+            *(Failure(o.name, o.failure) for o in outcomes if o.failure is not None),
+            *(Failure(path.name, str(missing(path, ""))) for path in dead_links),
+        ),
         not_in_raw=not_in_raw,
         redone=plan.reasons,
         warnings={outcome.name: outcome.warnings for outcome in done if outcome.warnings},

@@ -9,6 +9,7 @@ from typing import Any
 import xxhash
 
 from physkit.core.errors import InputError
+from physkit.core.files import visible
 from physkit.data.recording import Recording
 
 BLOCK_BYTES = 1 << 18
@@ -89,10 +90,14 @@ def stored_listing(listing: Listing) -> dict[str, Any]:
     }
 
 
-def _files(path: Path) -> Iterator[Path]:
-    """The files of an entry, in order of their names."""
+def _files(path: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
+    """The files of an entry, in order of their names; hidden ones are none.
+
+    above: real places of the folders it lies in, where a link may lead back to.
+    """
     if path.is_dir():
-        for child in sorted(path.iterdir()):
-            yield from _files(child)
+        place = path.resolve()
+        for child in visible(path) if place not in above else ():
+            yield from _files(child, above | {place})
     elif path.exists():
         yield path

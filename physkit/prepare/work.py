@@ -129,12 +129,17 @@ def _prepare(task: PrepareTask, recording: Recording) -> Iterator[Progress | Out
             frames.decode_threads = task.decode_threads
             yield from _store_frames(frames, writer, task.crop, recording.name)
         check_unchanged(recording, listing)
-        warnings = (*label.warnings, *_coverage_warnings(frames.name, writer, task.crop))
+        warnings = (
+            *label.warnings,
+            *frames.warnings,
+            *_coverage_warnings(frames.name, writer, task.crop),
+        )
         attributes = {
             **identity(recording),
             "settings": dict(task.settings),
             "source": source_read.result(),
             "n_frames": writer.n_frames,
+            "n_damaged": frames.damage.n_damaged,
             "face_coverage": writer.n_faces / writer.n_frames,
             "warnings": list(warnings),
         }

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from physkit.core.errors import InputError
-from physkit.core.files import whole_file
+from physkit.core.files import visible, whole_file
 from physkit.core.table import labelled
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ def _claim(root: Path, config: SynthConfig) -> None:
         if path.is_file():
             _compare(path, settings)
             return
-        if root.exists() and any(root.iterdir()):
+        if root.exists() and visible(root):
             raise InputError(f"{root}: not empty, and not of physkit synth; give a new --out")
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -122,6 +122,31 @@ def test_a_piece_given_by_flag_replaces_that_of_the_recipe() -> None:
     assert (config.data.n_frames, config.data.batch_size) == (128, 8)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_marks_of_windows_editors_are_read_and_utf_16_is_named(
+    encoding: str, tmp_path: Path
+) -> None:
+    (tmp_path / "adam.yaml").write_bytes("lr: 0.25\r\n".encode(encoding))
+    (tmp_path / "prep.yaml").write_bytes("dataset: ubfc\r\nraw: /a\r\n".encode(encoding))
+    (tmp_path / "recipe.yaml").write_text("optim: ./adam.yaml\n")
+
+    def prep() -> Any:
+        config = str(tmp_path / "prep.yaml")
+        return read_options("prep", ["--config", config, "--out", "b.zarr"])[0]
+
+    def fit() -> Any:
+        return read_options("fit", ["--config", str(tmp_path / "recipe.yaml"), *WORDS])[0]
+
+    if encoding == "utf-8-sig":
+        assert prep().raw == "/a"
+        assert fit().optim.lr == 0.25
+        return
+    with pytest.raises(PhyskitError, match=r"prep\.yaml: UTF-16 text, .*; save it as UTF-8"):
+        prep()
+    with pytest.raises(PhyskitError, match=r"recipe\.yaml: a file that it names is UTF-16 text"):
+        fit()
+
+
 def test_what_never_decides_weights_is_not_decisive() -> None:
     config, _ = read_options("fit", [*WORDS])
     other, _ = read_options("fit", ["--run.plots", "9", "--trainer.devices", "2", *WORDS])

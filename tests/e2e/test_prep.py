@@ -194,14 +194,20 @@ def link_out(folder: Path) -> None:
     (folder / "ground_truth.txt").symlink_to("/etc/hostname")
 
 
+def dead_link(folder: Path) -> None:
+    (folder / "ground_truth.txt").unlink()
+    (folder / "ground_truth.txt").symlink_to("/nowhere")
+
+
 @pytest.mark.parametrize(
     ("harm", "message"),
     [
-        (cut_short, "subject2/vid.avi: decoding fails after 1.43 s"),
+        (cut_short, "subject2/vid.avi: truncated: it ends after 1.50 s"),
         (empty_label, "ground_truth.txt"),
         (no_label, "ground_truth.txt"),
         (empty_video, "vid.avi: empty file"),
-        (link_out, "names a file outside of it"),
+        (link_out, "ground_truth.txt: 1 lines and not three"),
+        (dead_link, "ground_truth.txt: a link to /nowhere, where nothing is"),
     ],
 )
 def test_a_bad_recording_is_named_and_the_others_are_done(
@@ -222,6 +228,19 @@ def test_a_bad_recording_is_named_and_the_others_are_done(
     assert message in failure["cause"]
     assert "bug" not in failure["cause"]
     assert set(contents(out)) == {"", "subject1", "subject3"}
+
+
+def test_a_dead_link_beside_the_recordings_is_a_failure(raw: Path, tmp_path: Path) -> None:
+    shutil.rmtree(raw / "subject2")
+    (raw / "subject2").symlink_to("/nowhere")
+    for other in raw.glob("subject[3-8]"):
+        shutil.rmtree(other)
+    result = physkit.prepare(dataset="ubfc", raw=raw, out=tmp_path / "s.zarr", engine="serial")
+    assert result.done == ("subject1",)
+    (failure,) = result.failed
+    assert failure.recording == "subject2"
+    assert "a link to /nowhere, where nothing is" in failure.cause
+    assert result.exit_status == 1
 
 
 def test_failures_stand_in_a_table_at_the_end(

@@ -7,6 +7,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from physkit.core.errors import InputError
+from physkit.core.files import missing
+from physkit.core.text import decode_text
 from physkit.core.types import Pulse
 from physkit.data.recording import Label
 
@@ -24,7 +26,7 @@ def read_bytes(path: Path) -> bytes:
     try:
         data = path.read_bytes()
     except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file; {REPAIR}") from error
+        raise missing(path, f"no such file; {REPAIR}") from error
     except OSError as error:
         raise InputError(f"{path}: unreadable ({error}); check the file") from error
     if not data:
@@ -33,10 +35,13 @@ def read_bytes(path: Path) -> bytes:
 
 
 def read_lines(path: Path) -> list[str]:
-    """The lines of a text file that hold anything, at least one. Raises InputError otherwise."""
+    """The lines of a text file that hold anything, at least one. Raises InputError otherwise.
+
+    The file may begin with a byte-order mark, and be UTF-16.
+    """
     try:
-        text = read_bytes(path).decode("utf-8")
-    except UnicodeDecodeError as error:
+        text = decode_text(read_bytes(path))
+    except ValueError as error:
         raise InputError(f"{path}: not a text file ({error}); {REPAIR}") from error
     lines = [line for line in text.splitlines() if line.strip()]
     if not lines:

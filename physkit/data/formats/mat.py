@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from physkit.core.errors import InputError
+from physkit.core.files import missing
 from physkit.data.formats.labels import REPAIR
 from physkit.data.formats.matlab import BYTE_ORDERS, HEADER_BYTES, V5, V73, MatFile
 from physkit.data.formats.matlab5 import Mat5File
@@ -24,7 +25,7 @@ def open_mat(path: Path) -> MatFile:
         with path.open("rb") as file:
             head = file.read(HDF5_OFFSETS[-1] + len(HDF5_SIGNATURE))
     except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file; {REPAIR}") from error
+        raise missing(path, f"no such file; {REPAIR}") from error
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: unreadable ({error}); check the path") from error
     order = BYTE_ORDERS.get(head[126:HEADER_BYTES])

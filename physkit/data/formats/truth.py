@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from physkit.core.errors import InputError
-from physkit.core.files import inside, whole_file
+from physkit.core.files import below, visible, whole_file
 from physkit.core.types import Pulse
 from physkit.data.recording import Condition
 
@@ -53,11 +53,11 @@ def write_truth(root: Path, name: str, truth: Truth) -> None:
 
 def read_truth(root: Path, name: str) -> Truth:
     """The truth of the recording called `name`. Raises InputError where none is kept."""
-    path = inside(root, f"{TRUTH_FOLDER}/{name}{TRUTH_SUFFIX}")
+    path = below(root, f"{TRUTH_FOLDER}/{name}{TRUTH_SUFFIX}")
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return Truth(
-                conditions=_read(inside(root, f"{TRUTH_FOLDER}/{name}{CONDITIONS_SUFFIX}")),
+                conditions=_read(below(root, f"{TRUTH_FOLDER}/{name}{CONDITIONS_SUFFIX}")),
                 heart_rate_bpm=float(arrays["heart_rate_bpm"]),
                 beat_times_s=arrays["beat_times_s"],
                 pulse=Pulse(arrays["pulse"], arrays["timestamps_s"]),
@@ -73,18 +73,19 @@ def read_truth(root: Path, name: str) -> Truth:
 def read_conditions(root: Path) -> dict[str, dict[str, Condition]]:
     """Conditions of the synthetic recordings under a root by name; empty for real ones.
 
-    Raises InputError for a file that is damaged, or a link out of the root.
+    Raises InputError for a file that is damaged.
     """
     folder = root / TRUTH_FOLDER
     return {
-        path.name.removesuffix(CONDITIONS_SUFFIX): _read(inside(root, f"{folder.name}/{path.name}"))
-        for path in sorted(folder.glob(f"*{CONDITIONS_SUFFIX}"))
+        path.name.removesuffix(CONDITIONS_SUFFIX): _read(path)
+        for path in (visible(folder) if folder.is_dir() else [])
+        if path.name.endswith(CONDITIONS_SUFFIX)
     }
 
 
 def _read(path: Path) -> dict[str, Condition]:
     try:
-        values = json.loads(path.read_text("utf-8"), parse_constant=_refuse)
+        values = json.loads(path.read_bytes(), parse_constant=_refuse)
         if not isinstance(values, dict):
             raise ValueError("no JSON object")
         for column, value in values.items():

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from physkit.core.errors import InputError
+from physkit.core.files import is_dead_link, missing, visible
 from physkit.core.naming import natural_order
 from physkit.data.formats.truth import TRUTH_FOLDER, read_conditions
 from physkit.data.recording import Condition, Label, Recording
@@ -41,6 +42,11 @@ class RawTree:
     """In natural order of their names; some may turn out to be damaged or incomplete."""
     strays: tuple[Path, ...]
     """Files that belong to no recording."""
+
+    @property
+    def dead_links(self) -> tuple[Path, ...]:
+        """Those of them that are links to what is not there: perhaps a recording each."""
+        return tuple(path for path in self.strays if is_dead_link(path))
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,12 +96,15 @@ class Reader(ABC):
         where the root cannot be looked into.
         """
         if not root.is_dir():
-            raise InputError(f"{root}: no such folder; --raw is the one that holds {self.tree}")
+            raise missing(root, f"no such folder; --raw is the one that holds {self.tree}")
         try:
             recordings = self._find(root)
         except OSError as error:
             raise InputError(f"{root}: cannot be looked into ({error}); mend that") from error
         if not recordings:
+            for entry in visible(root):
+                if is_dead_link(entry):
+                    raise missing(entry, "")
             raise InputError(
                 f"{root}: no {self.title} recordings; expected {self.tree}; {self._nearest(root)}"
             )
@@ -140,23 +149,16 @@ class Reader(ABC):
             folder = next((r for r in found if r.is_complete), found[0]).root
             n = sum(recording.root == folder for recording in found)
             return f"{n} found in {folder}: give that as --raw"
-        entries = sorted(child.name for child in root.iterdir() if not _is_hidden(child))
+        entries = [child.name for child in visible(root)]
         shown = ", ".join(entries[:SHOWN_ENTRIES])
         more = f" and {len(entries) - SHOWN_ENTRIES} more" if len(entries) > SHOWN_ENTRIES else ""
         return f"it holds {shown}{more}" if entries else "it is empty"
 
 
-def _is_hidden(path: Path) -> bool:
-    """Whether it belongs to the system, or is a recording that is being written."""
-    return path.name.startswith(".")
-
-
 def _folders(folder: Path) -> list[Path]:
     """The folders in a folder, in order; none where it cannot be looked into."""
     try:
-        return sorted(
-            child for child in folder.iterdir() if child.is_dir() and not _is_hidden(child)
-        )
+        return [child for child in visible(folder) if child.is_dir()]
     except OSError:
         return []
 
@@ -175,12 +177,12 @@ def _strays(root: Path, recordings: list[Recording]) -> list[Path]:
     while folders:
         folder = folders.pop()
         try:
-            entries = sorted(folder.iterdir())
+            entries = visible(folder)
         except OSError:
             strays.append(folder)
             continue
         for entry in entries:
-            if entry in known or _is_hidden(entry):
+            if entry in known:
                 continue
             if entry.is_dir() and (entry in around or not entry.is_symlink()):
                 folders.append(entry)

@@ -7,6 +7,7 @@ import numpy as np
 import scipy.io
 
 from physkit.core.errors import InputError
+from physkit.core.files import visible
 from physkit.data.formats.avi import write_avi
 from physkit.data.formats.labels import REPAIR, make_label
 from physkit.data.formats.mat import open_mat
@@ -45,12 +46,12 @@ class BuaaMihrReader(Reader):
     layout = Layout(width=640, height=480, fps=30.0, keeps_times=False)
 
     def _find(self, root: Path) -> list[Recording]:
-        subjects = (child for child in root.iterdir() if SUBJECT.fullmatch(child.name))
+        subjects = (child for child in visible(root) if SUBJECT.fullmatch(child.name))
         return [
             _recording(root, subject.name, light.name, _files(light))
             for subject in subjects
             if subject.is_dir()
-            for light in subject.iterdir()
+            for light in visible(subject)
             if LIGHT.fullmatch(light.name) and light.is_dir()
         ]
 
@@ -101,7 +102,7 @@ class BuaaMihrReader(Reader):
 
 def _files(folder: Path) -> tuple[str, ...]:
     """What a recording is made of: videos and tables of the oximeter, then the label."""
-    names = sorted(file.name for file in folder.iterdir())
+    names = [file.name for file in visible(folder)]
     return tuple(name for kind in (VIDEO, TABLE, LABEL) for name in names if name.endswith(kind))
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from physkit.core.errors import InputError
+from physkit.core.files import missing, visible
 from physkit.data.formats.avi import write_avi
 from physkit.data.formats.labels import REPAIR, make_label, numbers
 from physkit.data.formats.writing import check_session, sensor_times_s, whole_recording
@@ -32,7 +33,7 @@ class CohfaceReader(Reader):
     layout = Layout(width=640, height=480, fps=20.0, keeps_times=False)
 
     def _find(self, root: Path) -> list[Recording]:
-        subjects = (child for child in root.iterdir() if SUBJECT.fullmatch(child.name))
+        subjects = (child for child in visible(root) if SUBJECT.fullmatch(child.name))
         return [
             _recording(root, subject.name, session)
             for subject in subjects
@@ -82,7 +83,7 @@ def _read_arrays(
 ) -> tuple[Float[np.ndarray, "t"], Float[np.ndarray, "p"], Float[np.ndarray, "r"]]:
     """Times in seconds, pulse and respiration. Raises InputError where one is missing."""
     if not path.is_file():
-        raise InputError(f"{path}: no such file; {REPAIR}")
+        raise missing(path, f"no such file; {REPAIR}")
     try:
         with h5py.File(path) as file:
             arrays = [np.ravel(file[name][()]) for name in ("time", "pulse", "respiration")]

@@ -9,12 +9,14 @@ import numpy as np
 from jaxtyping import Float, Float32
 
 from physkit.core.errors import InputError
+from physkit.core.files import missing, visible
 from physkit.data.formats.labels import REPAIR, make_label, numbers, read_bytes, read_lines
+from physkit.data.formats.table import cells, separator_of, shown
 from physkit.data.formats.writing import check_rate, check_session, whole_recording
 from physkit.data.readers.base import Layout, NewRecording, RawTree, Reader
 from physkit.data.recording import Label, Recording
 from physkit.media.frames import Frame, FrameSource
-from physkit.media.images import ImageFolder
+from physkit.media.images import ImageFolder, image_files
 
 FOLDER = re.compile(r"p(\d+)_([a-d])")
 FPS = 30.0
@@ -64,7 +66,7 @@ class IbvpReader(Reader):
         return RawTree(tree.recordings, tuple(strays))
 
     def _find(self, root: Path) -> list[Recording]:
-        folders = (child for child in root.iterdir() if FOLDER.fullmatch(child.name))
+        folders = (child for child in visible(root) if FOLDER.fullmatch(child.name))
         return [_recording(root, folder.name) for folder in folders if folder.is_dir()]
 
     def open_frames(self, recording: Recording) -> FrameSource:
@@ -72,7 +74,7 @@ class IbvpReader(Reader):
         iterating, for an image that cannot be read."""
         folder = recording.path(recording.files[0])
         if not folder.is_dir():
-            raise InputError(f"{folder}: no such folder of images; {REPAIR}")
+            raise missing(folder, f"no such folder of images; {REPAIR}")
         return ImageFolder(folder, fps=FPS)
 
     def read_label(self, recording: Recording) -> Label:
@@ -87,7 +89,7 @@ class IbvpReader(Reader):
             for name, values in columns.items()
             if name in COLUMNS
         }
-        n_images = sum(1 for file in folder.glob("*.bmp")) if folder.is_dir() else len(pulse)
+        n_images = len(image_files(folder)) if folder.is_dir() else len(pulse)
         warnings = []
         if n_images != len(pulse):
             warnings.append(f"{path.name}: {n_images} images and {len(pulse)} label samples")
@@ -130,13 +132,16 @@ def _read_table(path: Path) -> dict[str, tuple[str, ...]]:
 
     Raises InputError where lines differ in length, or there are none.
     """
-    header, *rows = ([cell.strip() for cell in line.split(",")] for line in read_lines(path))
+    lines = read_lines(path)
+    separator = separator_of(lines[0])
+    header, *rows = (cells(line, separator) for line in lines)
     if not rows:
         raise InputError(f"{path}: 0 pulse samples; {REPAIR}")
     odd = [index for index, row in enumerate(rows, 2) if len(row) != len(header)]
     if odd:
         raise InputError(
-            f"{path}: {len(header)} columns, but not so many values in line {odd[0]}; {REPAIR}"
+            f"{path}: {len(header)} columns, but not so many values in line {odd[0]}, "
+            f"{shown(lines[odd[0] - 1])}; {REPAIR}"
         )
     names = (name.lower() for name in header)
     return dict(zip(names, zip(*rows, strict=True), strict=True))

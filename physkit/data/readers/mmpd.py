@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from physkit.core.errors import InputError
-from physkit.core.files import inside
+from physkit.core.files import below, visible
 from physkit.data.formats.labels import make_label
 from physkit.data.formats.mat import open_mat
 from physkit.data.formats.matlab import MatFile, MatValue
@@ -59,12 +59,12 @@ class MmpdReader(Reader):
     layout = Layout(width=240, height=320, fps=FPS, keeps_times=False)
 
     def _find(self, root: Path) -> list[Recording]:
-        folders = (child for child in root.iterdir() if SUBJECT.fullmatch(child.name))
+        folders = (child for child in visible(root) if SUBJECT.fullmatch(child.name))
         return [
             _recording(root, folder.name, file.name)
             for folder in folders
             if folder.is_dir()
-            for file in folder.iterdir()
+            for file in visible(folder)
             if _belongs(file.name, folder.name)
         ]
 
@@ -124,9 +124,9 @@ def _recording(root: Path, folder: str, file: str) -> Recording:
 
 
 def _read_conditions(root: Path, file: str) -> dict[str, Condition]:
-    """What the file states of the recording; nothing where it is damaged, or lies elsewhere."""
+    """What the file states of the recording; nothing where it is damaged."""
     try:
-        with open_mat(inside(root, file)) as mat:
+        with open_mat(below(root, file)) as mat:
             stated = {name: _condition(mat, name) for name in (*TEXTS, SKIN_COLOUR, *TRUTHS)}
     except InputError:  # its frames and label will say so
         return {}

@@ -10,12 +10,13 @@ import cv2
 import numpy as np
 
 from physkit.core.errors import InputError
+from physkit.core.files import missing, visible
 from physkit.data.formats.labels import REPAIR, make_label, numbers, read_bytes
 from physkit.data.formats.writing import check_session, sensor_times_s, whole_recording
 from physkit.data.readers.base import Layout, NewRecording, Reader
 from physkit.data.recording import Label, Recording
 from physkit.media.frames import Frame, FrameSource
-from physkit.media.images import IMAGE_SUFFIXES, NANOSECONDS, ImageFolder
+from physkit.media.images import NANOSECONDS, ImageFolder, image_files
 
 TASKS = (
     "steady",
@@ -59,7 +60,7 @@ class PureReader(Reader):
     layout = Layout(width=640, height=480, fps=30.0, keeps_times=True)
 
     def _find(self, root: Path) -> list[Recording]:
-        folders = (child for child in root.iterdir() if FOLDER.fullmatch(child.name))
+        folders = (child for child in visible(root) if FOLDER.fullmatch(child.name))
         return [
             _recording(root, folder.name, is_nested=(folder / folder.name).is_dir())
             for folder in folders
@@ -141,9 +142,9 @@ def _whole(stamp: object) -> int:
 def _frame_stamps_ns(folder: Path) -> list[int]:
     """Times of the images by their names. Raises InputError for a name without one."""
     try:
-        files = [file for file in folder.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES]
+        files = image_files(folder)
     except OSError as error:
-        raise InputError(f"{folder}: no readable folder of images; {REPAIR}") from error
+        raise missing(folder, f"no readable folder of images; {REPAIR}") from error
     stamps = []
     for file in files:
         stamp = NANOSECONDS.search(file.stem)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from physkit.core.errors import InputError
+from physkit.core.files import visible
 from physkit.data.formats.labels import REPAIR, make_label
 from physkit.data.formats.mat import open_mat
 from physkit.data.formats.matlab_video import MatVideo
@@ -42,12 +43,12 @@ class ScampsReader(Reader):
     layout = Layout(width=240, height=240, fps=FPS, keeps_times=False)
 
     def _find(self, root: Path) -> list[Recording]:
-        parts = [child for child in root.iterdir() if child.name.lower() in SPLITS]
+        parts = [child for child in visible(root) if child.name.lower() in SPLITS]
         return [
             _recording(root, "" if folder == root else folder.name, file.name)
             for folder in (root, *parts)
             if folder.is_dir()
-            for file in folder.iterdir()
+            for file in visible(folder)
             if FILE.fullmatch(file.name)
         ]
 

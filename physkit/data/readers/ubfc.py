@@ -8,8 +8,10 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from physkit.core.errors import InputError
+from physkit.core.files import visible
 from physkit.data.formats.avi import n_pictures, write_avi
 from physkit.data.formats.labels import REPAIR, later_ones, make_label, numbers, read_lines
+from physkit.data.formats.table import cells, number_rows, separator_of, shown
 from physkit.data.formats.writing import (
     check_session,
     noting_times,
@@ -25,6 +27,7 @@ MAX_UNPAIRED_S = 1.0
 """How much longer than the other the video or its label may be."""
 
 SET_2_FOLDER = re.compile(r"subject(\d+)")
+VIDEO = re.compile(r"vid.*\.avi")
 SET_1_FOLDER = re.compile(r"(\d+)-gt|after-exercise")
 SET_1_RATE_HZ = 62.0
 
@@ -42,7 +45,7 @@ class UbfcReader(Reader):
     layout = Layout(width=640, height=480, fps=30.0, keeps_times=True)
 
     def _find(self, root: Path) -> list[Recording]:
-        folders = (child for child in root.iterdir() if SET_2_FOLDER.fullmatch(child.name))
+        folders = (child for child in visible(root) if SET_2_FOLDER.fullmatch(child.name))
         return [_set_2_recording(root, folder.name) for folder in folders if folder.is_dir()]
 
     def open_frames(self, recording: Recording) -> FrameSource:
@@ -51,7 +54,10 @@ class UbfcReader(Reader):
         path = recording.path(recording.files[1])
         times_s, _, _ = _read_ground_truth(path)
         later = later_ones(path, times_s)
-        return _PairedVideo(VideoFile(recording.path(recording.files[0])), times_s, later, path)
+        fps = (len(times_s) - 1) / float(times_s.max())
+        # The rate serves a video without times; of any video the times are replaced.
+        video = VideoFile(recording.path(recording.files[0]), fps=fps)
+        return _PairedVideo(video, times_s, later, path, fps=fps)
 
     def read_label(self, recording: Recording) -> Label:
         """The contact pulse at the times of the frames. Raises InputError when it is damaged."""
@@ -97,7 +103,7 @@ class UbfcSet1Reader(Reader):
     def _find(self, root: Path) -> list[Recording]:
         return [
             _set_1_recording(root, folder.name, _set_1_video(folder))
-            for folder in root.iterdir()
+            for folder in visible(root)
             if folder.is_dir() and _is_set_1(folder)
         ]
 
@@ -108,12 +114,14 @@ class UbfcSet1Reader(Reader):
     def read_label(self, recording: Recording) -> Label:
         """The contact pulse. Raises InputError when it is missing, empty or damaged."""
         path = recording.path(recording.files[1])
-        rows = [line.split(",") for line in read_lines(path)]
-        if any(len(row) != 4 for row in rows):
-            raise InputError(
-                f"{path}: not four numbers in every line (milliseconds, heart rate, SpO2, pulse); "
-                f"{REPAIR}"
-            )
+        lines = read_lines(path)
+        rows = [cells(line, separator_of(line)) for line in lines]
+        for row, line in zip(rows, lines, strict=True):
+            if len(row) != 4:
+                raise InputError(
+                    f"{path}: {shown(line)}: not four numbers in every line (milliseconds, heart "
+                    f"rate, SpO2, pulse); {REPAIR}"
+                )
         times_ms, heart_rate_bpm, spo2_percent, pulse = (
             numbers(path, column, what)
             for column, what in zip(
@@ -163,11 +171,13 @@ class _PairedVideo(FrameSource):
         times_s: Float[np.ndarray, "t"],
         later: Bool[np.ndarray, "t"],
         label: Path,
+        *,
+        fps: float,
     ) -> None:
         self._video, self._label = video, label
         self._times_s, self._later = times_s, later
-        fps = (len(times_s) - 1) / float(times_s.max())
         super().__init__(name=video.name, fps=fps, n_frames=int(np.count_nonzero(later)))
+        self.damage = video.damage
 
     def close(self) -> None:
         """Closes the video."""
@@ -203,7 +213,7 @@ def _read_ground_truth(
             f"{path}: {len(lines)} lines and not three (pulse, heart rate, time); {REPAIR}"
         )
     pulse, heart_rate_bpm, times_s = (
-        numbers(path, line.split(), f"line {index}") for index, line in enumerate(lines, 1)
+        numbers(path, row, f"line {index}") for index, row in enumerate(number_rows(path, lines), 1)
     )
     if not len(pulse) == len(heart_rate_bpm) == len(times_s):
         raise InputError(
@@ -232,7 +242,7 @@ def _is_set_1(folder: Path) -> bool:
 
 def _set_1_video(folder: Path) -> str:
     """Name of the video: some are called `vid-12.avi` or the like."""
-    videos = sorted(file.name for file in folder.glob("vid*.avi"))
+    videos = [file.name for file in visible(folder) if VIDEO.fullmatch(file.name)]
     return videos[0] if videos and "vid.avi" not in videos else "vid.avi"
 
 

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
+from physkit.core.errors import InputError
+from physkit.core.files import visible
 from physkit.data.formats.avi import write_avi
-from physkit.data.formats.labels import make_label, numbers, read_lines
+from physkit.data.formats.labels import REPAIR, make_label, numbers, read_lines
+from physkit.data.formats.table import number_rows, shown
 from physkit.data.formats.writing import check_session, sensor_times_s, whole_recording
 from physkit.data.readers.base import Layout, NewRecording, Reader
 from physkit.data.recording import Label, Recording
@@ -36,10 +39,10 @@ class UbfcPhysReader(Reader):
     def _find(self, root: Path) -> list[Recording]:
         excluded = excluded_by_toolbox()
         recordings = []
-        for folder in root.iterdir():
+        for folder in visible(root):
             if not (FOLDER.fullmatch(folder.name) and folder.is_dir()):
                 continue
-            there = frozenset(file.name for file in folder.iterdir())
+            there = frozenset(file.name for file in visible(folder))
             for task in TASKS:
                 recording = _recording(root, folder.name, task, there, excluded)
                 if not there.isdisjoint(Path(file).name for file in recording.files[:2]):
@@ -53,7 +56,12 @@ class UbfcPhysReader(Reader):
     def read_label(self, recording: Recording) -> Label:
         """The wristband's pulse. Raises InputError when it is missing, empty or damaged."""
         path = recording.path(recording.files[1])
-        pulse = numbers(path, read_lines(path), "pulse")
+        lines = read_lines(path)
+        rows = number_rows(path, lines)
+        for row, line in zip(rows, lines, strict=True):
+            if len(row) != 1:
+                raise InputError(f"{path}: {shown(line)}: not one number a line; {REPAIR}")
+        pulse = numbers(path, (row[0] for row in rows), "pulse")
         return make_label(path, np.arange(len(pulse)) / LABEL_RATE_HZ, pulse, {})
 
     def write(self, root: Path, recording: NewRecording) -> Recording:

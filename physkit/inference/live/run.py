@@ -47,6 +47,7 @@ class _Input:
     crop: Callable[[Any], TimedCrop]
     close: Callable[[], None]
     detector: str | None
+    warnings: Callable[[], tuple[str, ...]]
 
 
 def read_live(config: PredictConfig, choice: Choice, *, progress: bool) -> Waveform:
@@ -132,7 +133,7 @@ class _Run:
             self._crops.put(Captured(self._input.crop(picture.item), picture.captured_s))
 
     def _warnings(self, n_read: int, n_dropped: int) -> list[str]:
-        found = []
+        found = list(self._input.warnings())
         if self._ended:
             found.append(f"{self._ended}; the result is what was measured until then")
         n_all = n_read + n_dropped
@@ -151,13 +152,13 @@ class _Run:
 
 def _open_input(config: PredictConfig, size_px: int) -> _Input:
     if Path(config.input).suffix.lower() in CROPS_SUFFIXES:
-        crops, _ = crops_of_file(
+        crops, _, notes = crops_of_file(
             config.input,
             size=size_px,
             fps=config.fps,
             face=config.face,
         )
-        return _Input(crops, lambda crop: crop, lambda: None, None)
+        return _Input(crops, lambda crop: crop, lambda: None, None, lambda: notes)
     detector, name = choose_detector(config.face)
     follower = FaceFollower(detector)
 
@@ -167,4 +168,4 @@ def _open_input(config: PredictConfig, size_px: int) -> _Input:
         return TimedCrop(frame.timestamp_s, face, seen.segment, seen.box, seen.confidence)
 
     source = open_frames(config.input, fps=config.fps)
-    return _Input(source, crop, source.close, name)
+    return _Input(source, crop, source.close, name, lambda: source.warnings)

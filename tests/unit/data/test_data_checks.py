@@ -10,6 +10,7 @@ from physkit.core.types import Pulse
 from physkit.data.checks import (
     Limits,
     check_coverage,
+    check_damage,
     check_frame_times,
     check_label,
     check_lag,
@@ -19,6 +20,7 @@ from physkit.data.checks import (
     plateau_share,
 )
 from physkit.data.findings import CHECKS, SEVERITIES, Finding
+from physkit.media.frames import DamageCount
 from physkit.signal.lag import LagEstimate
 from physkit.synth.pulse import PulseConfig, draw_heartbeats, pulse_at
 
@@ -252,3 +254,14 @@ def test_every_check_has_a_suggestion_and_stands_in_the_docs() -> None:
         assert f"`{check}`" in text
         assert suggestion
     assert Finding("lag", SEVERITIES[0], "late").suggestion == CHECKS["lag"]
+
+
+def test_damaged_pictures_are_a_note_and_many_a_warning() -> None:
+    assert check_damage(DamageCount(), 100) == []
+    (few,) = check_damage(DamageCount(n_damaged=1, first="at 4.95 s"), 100)
+    assert (few.severity, few.measured["n_damaged"]) == ("note", 1)
+    assert few.message == "1 picture is damaged (the first: at 4.95 s) and counts as not seen"
+    early = DamageCount(n_missing_start=30, missing_start_s=1.0)
+    (many,) = check_damage(early, 240)
+    assert (many.severity, many.measured["damaged_share"]) == ("warning", 0.125)
+    assert "the first 1.00 s cannot be decoded" in many.message

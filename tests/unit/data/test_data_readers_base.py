@@ -25,6 +25,8 @@ from physkit.data.readers.ubfc import UbfcReader, UbfcSet1Reader
 from physkit.data.readers.ubfc_phys import UbfcPhysReader
 from physkit.data.recording import Recording
 from physkit.media.frames import Frame
+from physkit.media.video import VideoFile
+from physkit.prepare.source import list_files
 
 UBFC = UbfcReader()
 READERS_AND_FILES = [
@@ -134,14 +136,98 @@ def test_a_root_of_something_else_tells_what_is_there(tmp_path):
         UBFC.find(tmp_path / "empty")
 
 
-def test_a_recording_that_is_a_link_elsewhere_harms_no_other(three, tmp_path_factory):
-    elsewhere = tmp_path_factory.mktemp("elsewhere")
-    touch(elsewhere / "vid.avi")
-    (three / "subject5").symlink_to(elsewhere)
+def disk_and_links(reader, tmp_path: Path, *, whole_folders: bool) -> Path:
+    """A tree of links, to the folders or the files of a recording that lies elsewhere."""
+    disk, root = tmp_path / "disk", tmp_path / "root"
+    disk.mkdir()
+    root.mkdir()
+    reader.write(disk, new_recording(fps=reader.layout.fps, soft=True))
+    for entry in disk.iterdir() if whole_folders else disk.rglob("*"):
+        link = root / entry.relative_to(disk)
+        if entry.is_dir() and not whole_folders:
+            link.mkdir()
+        else:
+            link.symlink_to(entry)
+    return root
+
+
+@pytest.mark.parametrize("whole_folders", [True, False], ids=["folders", "files"])
+@every_reader
+def test_links_to_another_disk_are_followed(reader, tmp_path, whole_folders):
+    root = disk_and_links(reader, tmp_path, whole_folders=whole_folders)
+    tree = reader.find(root)
+    (recording,) = tree.recordings
+    assert (tree.strays, recording.is_complete) == ((), True)
+    (original,) = reader.find(tmp_path / "disk").recordings
+    np.testing.assert_array_equal(
+        reader.read_label(recording).pulse.samples, reader.read_label(original).pulse.samples
+    )
+    with reader.open_frames(recording) as source:
+        assert len(list(source)) == 40
+    assert recording.conditions == original.conditions
+    assert list_files(recording).sizes == list_files(original).sizes
+
+
+HIDDEN = (".DS_Store", "Thumbs.db", "desktop.ini", ".~lock.data.avi#", "~$notes.txt")
+
+
+@every_reader
+def test_hidden_files_are_no_data(reader, tmp_path):
+    written = reader.write(tmp_path, new_recording(fps=reader.layout.fps, soft=True))
+    before = list_files(written).sizes
+    for entry in list(tmp_path.rglob("*")):
+        (entry.parent / f"._{entry.name}").write_bytes(b"\0\5\x16\7")
+    for folder in [tmp_path, *(entry for entry in tmp_path.rglob("*") if entry.is_dir())]:
+        for name in HIDDEN:
+            (folder / name).write_bytes(b"hidden")
+        (folder / "__MACOSX").mkdir()
+        (folder / "__MACOSX" / "._vid.avi").write_bytes(b"\0\5\x16\7")
+    tree = reader.find(tmp_path)
+    assert tree.recordings == (written,)
+    assert tree.strays == ()
+    assert list_files(written).sizes == before
+    assert reader.read_label(written).warnings == ()
+    with reader.open_frames(written) as source:
+        frames = list(source)
+    assert len(frames) == 40
+    assert source.warnings == ()
+
+
+def test_dead_links_are_told_by_where_they_lead(three, tmp_path):
+    (three / "subject5").symlink_to(tmp_path / "gone")
     tree = UBFC.find(three)
-    assert len(tree.recordings) == 4
-    with pytest.raises(InputError, match=r"outside of it: 'subject5/ground_truth\.txt'"):
-        UBFC.open_frames(tree.recordings[1])
+    assert len(tree.recordings) == 3
+    assert tree.dead_links == (three / "subject5",)
+    (three / "subject1" / "vid.avi").unlink()
+    (three / "subject1" / "vid.avi").symlink_to(tmp_path / "gone.avi")
+    (three / "subject9" / "ground_truth.txt").symlink_to(three / "subject9" / "ground_truth.txt")
+    recordings = UBFC.find(three).recordings
+    with pytest.raises(InputError, match=r"subject9/ground_truth\.txt: .*symbolic links"):
+        UBFC.read_label(recordings[1])
+    with pytest.raises(InputError, match=r"vid\.avi: a link to .*gone\.avi, where nothing"):
+        VideoFile(recordings[0].path("subject1/vid.avi"))
+    only = tmp_path / "only"
+    only.mkdir()
+    (only / "subject5").symlink_to(tmp_path / "gone")
+    with pytest.raises(InputError, match=r"subject5: a link to .*gone, where nothing is"):
+        UBFC.find(only)
+
+
+def test_links_in_a_circle_end(tmp_path):
+    reader = PureReader()
+    written = reader.write(tmp_path, new_recording(soft=True))
+    before = list_files(written).sizes
+    images = written.path(written.files[0])
+    (images / "up").symlink_to("..")
+    (images / "here").symlink_to(".")
+    (tmp_path / "round").symlink_to(tmp_path)
+    sizes = list_files(written).sizes
+    assert before.items() <= sizes.items()
+    assert len(sizes) < 4 * len(before)
+    tree = reader.find(tmp_path)
+    assert tree.recordings == (written,)
+    with reader.open_frames(written) as source:
+        assert len(list(source)) == 40
 
 
 @pytest.mark.parametrize("file", ["../outside.avi", "/etc/passwd", "a/../../outside.avi"])
@@ -186,12 +272,12 @@ def test_damaged_conditions_are_named(content, three):
         UBFC.find(three)
 
 
-def test_conditions_from_outside_the_root_are_refused(three, tmp_path):
-    (tmp_path / "secret.json").write_text('{"a": 1}')
+def test_conditions_may_be_links(three, tmp_path):
+    (tmp_path / "elsewhere.json").write_text('{"a": 1}')
     (three / "synthetic").mkdir()
-    (three / "synthetic" / "subject9.conditions.json").symlink_to(tmp_path / "secret.json")
-    with pytest.raises(InputError, match=r"outside of it: 'synthetic/subject9\.conditions\.json'"):
-        UBFC.find(three)
+    (three / "synthetic" / "subject9.conditions.json").symlink_to(tmp_path / "elsewhere.json")
+    (three / "synthetic" / "._subject9.conditions.json").write_bytes(b"\0\5\x16\7")
+    assert UBFC.find(three).recordings[1].conditions == {"a": 1}
 
 
 def stopping(end: Callable[[], None]) -> NewRecording:

@@ -104,8 +104,8 @@ def test_a_recording_that_lacks_a_file_is_listed_and_the_file_named(tree):
         IBVP.read_label(only(tree))
     images = tree / "p01_a" / "p01_a_rgb"
     (images / "000003.bmp").write_bytes(b"BM")
-    with pytest.raises(InputError, match=r"000003\.bmp"):
-        read_frames(IBVP, tree)
+    frames = read_frames(IBVP, tree)
+    assert [i for i, frame in enumerate(frames) if frame.picture is None] == [3]
     images.rename(tree / "elsewhere")
     with pytest.raises(InputError, match="p01_a_rgb: no such folder of images"):
         IBVP.open_frames(only(tree))

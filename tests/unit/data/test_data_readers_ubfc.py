@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from clips import damage_packets, noisy_pictures, write_video
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from new_recordings import measure, new_recording, picture, read_frames
@@ -252,3 +253,20 @@ def test_any_bytes_are_a_label_or_an_input_error(tmp_path, content):
             continue
         assert (np.diff(label.pulse.timestamps_s) > 0).all()
         assert np.isfinite(label.pulse.samples).all()
+
+
+@pytest.mark.parametrize("name", ["vid.avi", "bare.mjpeg"])
+def test_set_2_keeps_pairs_behind_a_damaged_picture(set_2, name):
+    video = write_video(
+        set_2 / name, noisy_pictures(40), codec="mjpeg", pixels="yuvj420p", options={}
+    )
+    damage_packets(video, slice(20, 22))
+    video.rename(set_2 / "subject1" / "vid.avi")
+    recording = only(SET_2, set_2)
+    with SET_2.open_frames(recording) as source:
+        frames = list(source)
+    assert [f.timestamp_s for f in frames] == pytest.approx(np.arange(40) / 30)
+    assert [i for i, f in enumerate(frames) if f.picture is None] == [20, 21]
+    assert source.damage.n_damaged == 2
+    (warning,) = source.warnings
+    assert warning.startswith("2 pictures are damaged")

@@ -78,3 +78,11 @@ def test_the_real_face_is_where_the_tracker_sees_it(
         assert a.segment == 0
         assert abs(a.box.centre_x - b.box.centre_x) < 0.1 * b.box.width
         assert abs(a.box.width - b.box.width) < 0.15 * b.box.width
+
+
+def test_a_damaged_picture_is_not_seen_and_the_face_goes_on() -> None:
+    frames = [picture(index, 50) for index in range(30)]
+    frames[10:13] = [Frame(None, index / FPS) for index in range(10, 13)]
+    seen = follow(frames)
+    assert [index for index, one in enumerate(seen) if one.box is None] == [10, 11, 12]
+    assert {one.segment for one in seen if one.box is not None} == {0}

@@ -236,3 +236,15 @@ def test_any_size_without_a_face_is_no_trouble(
 ) -> None:
     frames = [Frame(np.zeros((*shape, 3), np.uint8), index / FPS) for index in range(3)]
     assert coverage(list(FaceTracker(detector).track(frames))) == 0
+
+
+def test_a_damaged_picture_is_not_seen_and_the_face_goes_on() -> None:
+    face = (50, 40, 30, 250)
+    frames = [frame_with(i, face) for i in range(60)]
+    frames[20] = Frame(None, 20 / FPS)
+    frames[40:50] = [Frame(None, i / FPS) for i in range(40, 50)]
+    tracked = track(frames)
+    unseen = [index for index, one in enumerate(tracked) if one.box is None]
+    assert unseen == [20, *range(40, 50)]
+    assert {one.segment for one in tracked if one.box is not None} == {0}
+    assert [one.box for one in track([Frame(None, 0.0), Frame(None, 0.1)])] == [None, None]

@@ -59,17 +59,6 @@ def test_unreadable_image_is_named(tmp_path: Path, damage: bytes) -> None:
         list(source)
 
 
-def test_a_damaged_image_is_an_error_after_those_before_it(tmp_path: Path) -> None:
-    folder = write_images(tmp_path, [f"{index}.png" for index in range(30)])
-    (folder / "20.png").write_bytes(b"not a picture")
-    with open_frames(folder, fps=30.0) as source:
-        stream = iter(source)
-        reds = [int(next(stream).rgb[0, 0, 0]) for _ in range(20)]
-        assert reds == list(range(20))
-        with pytest.raises(InputError, match=r"20\.png"):
-            next(stream)
-
-
 def test_leaving_a_folder_early_ends_its_threads(tmp_path: Path) -> None:
     folder = write_images(tmp_path, [f"{index}.png" for index in range(30)])
     before = threading.active_count()

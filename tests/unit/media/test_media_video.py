@@ -264,7 +264,7 @@ def test_real_video_cut_at_any_point_is_refused(assets: Path, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("share", [0.3, 0.7])
-def test_damage_in_the_middle_is_an_error_that_says_when(
+def test_damage_in_the_middle_is_counted_where_it_is(
     assets: Path, tmp_path: Path, share: float
 ) -> None:
     data = bytearray((assets / "videos" / "face.mp4").read_bytes())
@@ -272,10 +272,11 @@ def test_damage_in_the_middle_is_an_error_that_says_when(
     data[start : start + 2000] = np.random.default_rng(0).bytes(2000)
     path = tmp_path / "damaged.mp4"
     path.write_bytes(data)
-    with pytest.raises(InputError, match=r"after (\d+\.\d\d) s") as caught:
-        read(path)
-    told_s = float(str(caught.value).split("after ")[1].split(" s")[0])
-    assert told_s == pytest.approx(share * 10, abs=1)
+    frames = read(path)
+    assert len(frames) == 301
+    unseen_s = [frame.timestamp_s for frame in frames if frame.picture is None]
+    assert 1 <= len(unseen_s) <= 5
+    assert unseen_s[0] == pytest.approx(share * 10, abs=1)
 
 
 def test_audio_only_is_refused(tmp_path: Path) -> None:
