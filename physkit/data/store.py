@@ -74,6 +74,8 @@ class StoredRecording:
     def conditions(self) -> Mapping[str, Condition]:
         """Condition columns."""
         conditions: Mapping[str, Condition] = self._attribute("conditions")
+        if not isinstance(conditions, Mapping):
+            raise self._damaged("conditions", "not values by name")
         return conditions
 
     @property
@@ -85,16 +87,19 @@ class StoredRecording:
     @cached_property
     def n_frames(self) -> int:
         """How many frames it has."""
-        return int(self._array("frames").shape[0])
+        return int(self._frames.shape[0])
 
     @cached_property
     def size_px(self) -> int:
         """Side of its square crops."""
-        return int(self._array("frames").shape[1])
+        return int(self._frames.shape[1])
 
     @cached_property
     def _frames(self) -> AnyArray:
-        return self._array("frames")
+        array = self._array("frames")
+        if array.ndim != 4:
+            raise self._damaged("frames", f"{array.ndim} axes, not 4")
+        return array
 
     def frames(self, start: int = 0, stop: int | None = None) -> UInt8[np.ndarray, "t h w 3"]:
         """RGB crops from `start` up to `stop`; only the chunks that hold them are read.
@@ -109,31 +114,31 @@ class StoredRecording:
     @cached_property
     def timestamps_s(self) -> Float64[np.ndarray, "t"]:
         """Presentation time of each frame in seconds; the first is 0."""
-        timestamps_s: Float64[np.ndarray, "t"] = self._read("timestamps_s")
+        timestamps_s: Float64[np.ndarray, "t"] = self._read("timestamps_s", self.n_frames)
         return timestamps_s
 
     @cached_property
     def pulse(self) -> Pulse:
         """Contact pulse at its own rate, on the clock of the frames."""
         samples = self._read("pulse").astype(np.float64)
-        return Pulse(samples, self._read("pulse_timestamps_s"))
+        return Pulse(samples, self._read("pulse_timestamps_s", len(samples)))
 
     @cached_property
     def boxes(self) -> Float32[np.ndarray, "t 4"]:
         """Face of each frame: x, y, width, height in pixels of the video; NaN without a face."""
-        box: Float32[np.ndarray, "t 4"] = self._read("box")
+        box: Float32[np.ndarray, "t 4"] = self._read("box", self.n_frames)
         return box
 
     @cached_property
     def confidence(self) -> Float32[np.ndarray, "t"]:
         """Confidence of the face in each frame; 0 without one."""
-        confidence: Float32[np.ndarray, "t"] = self._read("confidence")
+        confidence: Float32[np.ndarray, "t"] = self._read("confidence", self.n_frames)
         return confidence
 
     @cached_property
     def segments(self) -> Int32[np.ndarray, "t"]:
         """Number of the unbroken stretch of one face in each frame; -1 without a face."""
-        segment: Int32[np.ndarray, "t"] = self._read("segment")
+        segment: Int32[np.ndarray, "t"] = self._read("segment", self.n_frames)
         return segment
 
     @cached_property
@@ -164,18 +169,26 @@ class StoredRecording:
         except KeyError as error:
             raise self._damaged(name, "no such attribute") from error
 
-    def _read(self, name: str) -> Any:
+    def _read(self, name: str, length: int | None = None) -> Any:
+        """All of an array, which has to be as long as that."""
+        array = self._array(name)
+        if length is not None and array.shape[0] != length:
+            raise self._damaged(name, f"{array.shape[0]} values, not {length}")
         try:
-            return np.asarray(self._array(name)[:])
+            return np.asarray(array[:])
         except (OSError, ValueError, RuntimeError) as error:
             raise self._damaged(name, error) from error
+
+    def length(self, name: str) -> int:
+        """How many values an array has along its first axis, by its description alone."""
+        return int(self._array(name).shape[0])
 
     def _array(self, name: str) -> AnyArray:
         try:
             array = self.group[name]
-        except (KeyError, OSError, ValueError) as error:
+        except (KeyError, OSError, ValueError, TypeError) as error:
             raise self._damaged(name, error) from error
-        if not isinstance(array, zarr.Array):
+        if not isinstance(array, zarr.Array) or not array.ndim:
             raise self._damaged(name, "not an array")
         return array
 

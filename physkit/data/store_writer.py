@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import zarr
 from filelock import FileLock, Timeout
-from jaxtyping import UInt8
+from jaxtyping import Float64, UInt8
 from upath import UPath
 from zarr.codecs import ZstdCodec
 from zarr.storage import LocalStore
@@ -140,6 +140,11 @@ class RecordingWriter:
         return len(self._timestamps_s)
 
     @property
+    def timestamps_s(self) -> Float64[np.ndarray, "t"]:
+        """Presentation times of those in seconds."""
+        return np.array(self._timestamps_s, np.float64)
+
+    @property
     def n_faces(self) -> int:
         """How many of them show a face."""
         return sum(segment != NO_SEGMENT for segment in self._segments)
@@ -159,7 +164,7 @@ class RecordingWriter:
         """Stores what is left, the tracks, the label and the attributes."""
         self._flush(self.n_frames % len(self._chunk))
         arrays: dict[str, np.ndarray] = {
-            "timestamps_s": np.array(self._timestamps_s, np.float64),
+            "timestamps_s": self.timestamps_s,
             "box": np.array(self._boxes, np.float32),
             "confidence": np.array(self._confidence, np.float32),
             "segment": np.array(self._segments, np.int32),

@@ -9,7 +9,14 @@ from jaxtyping import Bool, Float
 
 from physkit.core.errors import InputError
 from physkit.data.formats.avi import n_pictures, write_avi
-from physkit.data.formats.labels import REPAIR, later_ones, make_label, numbers, read_lines
+from physkit.data.formats.labels import (
+    MAX_UNKNOWN,
+    REPAIR,
+    later_ones,
+    make_label,
+    numbers,
+    read_lines,
+)
 from physkit.data.formats.writing import (
     check_session,
     noting_times,
@@ -27,6 +34,8 @@ MAX_UNPAIRED_S = 1.0
 SET_2_FOLDER = re.compile(r"subject(\d+)")
 SET_1_FOLDER = re.compile(r"(\d+)-gt|after-exercise")
 SET_1_RATE_HZ = 62.0
+SET_1_COLUMNS = (("time", MAX_UNKNOWN), ("heart rate", 1.0), ("SpO2", 1.0), ("pulse", MAX_UNKNOWN))
+"""Columns of the label, and the largest share of each that may be no number."""
 
 
 class UbfcReader(Reader):
@@ -115,10 +124,8 @@ class UbfcSet1Reader(Reader):
                 f"{REPAIR}"
             )
         times_ms, heart_rate_bpm, spo2_percent, pulse = (
-            numbers(path, column, what)
-            for column, what in zip(
-                zip(*rows, strict=True), ("time", "heart rate", "SpO2", "pulse"), strict=True
-            )
+            numbers(path, column, what, max_unknown=share)
+            for column, (what, share) in zip(zip(*rows, strict=True), SET_1_COLUMNS, strict=True)
         )
         columns = {"heart_rate_bpm": heart_rate_bpm, "spo2_percent": spo2_percent}
         return make_label(path, times_ms / 1000.0, pulse, columns)
@@ -166,7 +173,7 @@ class _PairedVideo(FrameSource):
     ) -> None:
         self._video, self._label = video, label
         self._times_s, self._later = times_s, later
-        fps = (len(times_s) - 1) / float(times_s.max())
+        fps = (len(times_s) - 1) / float(np.nanmax(times_s))
         super().__init__(name=video.name, fps=fps, n_frames=int(np.count_nonzero(later)))
 
     def close(self) -> None:
@@ -203,14 +210,16 @@ def _read_ground_truth(
             f"{path}: {len(lines)} lines and not three (pulse, heart rate, time); {REPAIR}"
         )
     pulse, heart_rate_bpm, times_s = (
-        numbers(path, line.split(), f"line {index}") for index, line in enumerate(lines, 1)
+        numbers(path, line.split(), f"line {index}", max_unknown=1 if index == 2 else MAX_UNKNOWN)
+        for index, line in enumerate(lines, 1)
     )
     if not len(pulse) == len(heart_rate_bpm) == len(times_s):
         raise InputError(
             f"{path}: {len(pulse)}, {len(heart_rate_bpm)} and {len(times_s)} numbers in its "
             f"lines, which should be as many; {REPAIR}"
         )
-    return times_s - times_s[0], pulse, heart_rate_bpm
+    first_s = times_s[np.isfinite(times_s)][:1]
+    return times_s - first_s, pulse, heart_rate_bpm
 
 
 def _set_2_recording(root: Path, name: str) -> Recording:
