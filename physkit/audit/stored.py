@@ -35,6 +35,7 @@ def audit_stored(task: StoredTask) -> Audited:
         if lacking:
             message = f"its attributes lack {', '.join(lacking)}"
             return broken(task.name, None, Finding("damaged", "error", message))
+        recording.check_files()
         return _audit(recording, task)
     except InputError as error:
         return broken(task.name, task.subject, Finding("damaged", "error", str(error)))

@@ -3,7 +3,7 @@
 What is not in a store yet, or only half, is not there at all: see `store_writer.py`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +20,7 @@ from physkit.core.errors import InputError
 from physkit.core.naming import natural_order
 from physkit.core.registry import unknown_name
 from physkit.core.types import Pulse
+from physkit.data import whole
 from physkit.data.recording import Condition
 
 AnyArray = zarr.Array[Any]
@@ -28,12 +29,16 @@ FORMAT = "physkit-store"
 VERSION = 1
 COLUMN_PREFIX = "label_"
 """Arrays so called hold what else the contact sensor measured, at the pulse's times."""
-GROUP_FILE = "zarr.json"
-"""The file that makes a folder a Zarr group."""
+NEEDED = ("frames", "timestamps_s", "box", "confidence", "segment", "pulse", "pulse_timestamps_s")
+"""Arrays of every recording."""
 FEATURES, VALUES = "features", "values"
 """Group of a recording's cached features, and the array of each."""
-NO_SEGMENT = -1
+GROUP_FILE = whole.GROUP_FILE
+"""The file that makes a folder a Zarr group."""
+NO_SEGMENT = whole.NO_SEGMENT
 """Segment number of a frame without a face."""
+SHOWN_FILES = 3
+"""How many lost files an error names."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,11 +54,39 @@ class StoredRecording:
     """Name of the recording."""
     group: zarr.Group
     """Its Zarr group."""
+    folder: Path | UPath
+    """Where it lies."""
 
     @cached_property
     def attributes(self) -> Mapping[str, Any]:
         """Data set, subject, session, conditions, source and preparation settings."""
-        return self.group.attrs.asdict()
+        return {name: value for name, value in self.group.attrs.items() if name != whole.FILES}
+
+    def check_files(self) -> None:
+        """Raises InputError where a file is missing, or a chunk that was changed is damaged."""
+        self._refuse(self._listed(whole.damaged_files))
+
+    @cached_property
+    def _lost(self) -> list[str]:
+        """Missing files, by one listing for all that is read."""
+        return self._listed(whole.lost_files)
+
+    def _listed(self, look: Callable[[Path | UPath, zarr.Group], list[str]]) -> list[str]:
+        try:
+            return look(self.folder, self.group)
+        except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+            raise self._damaged("frames", error) from error
+
+    def _refuse(self, files: list[str]) -> None:
+        if not files:
+            return
+        arrays = dict.fromkeys(file.split("/")[0] for file in files)
+        shown = ", ".join(files[:SHOWN_FILES])
+        more = f" and {len(files) - SHOWN_FILES} more" if files[SHOWN_FILES:] else ""
+        raise InputError(
+            f"{self.place}: '{', '.join(arrays)}' is missing or damaged ({shown}{more}); run "
+            "physkit prep again, or copy the recording anew"
+        )
 
     @property
     def dataset(self) -> str:
@@ -158,10 +191,22 @@ class StoredRecording:
                 f"{self.place}: has no cached '{name}', which the model reads beside frames; add "
                 f"it to the store first, as {path} with a row for each frame"
             )
+        array = self._array(path)
+        if name not in self._whole_features and array.nchunks_initialized < array.nchunks:
+            raise InputError(
+                f"{self.place}: parts of {path} are missing; make it anew, with Zarr's "
+                "write_empty_chunks where rows are zero"
+            )
+        self._whole_features.add(name)
         try:
-            return np.asarray(self._array(path)[frames])
+            return np.asarray(array[frames])
         except (OSError, ValueError, RuntimeError) as error:
             raise self._damaged(path, error) from error
+
+    @cached_property
+    def _whole_features(self) -> set[str]:
+        """Names of those whose chunks are known to be there."""
+        return set()
 
     def _attribute(self, name: str) -> Any:
         try:
@@ -184,6 +229,7 @@ class StoredRecording:
         return int(self._array(name).shape[0])
 
     def _array(self, name: str) -> AnyArray:
+        self._refuse(self._lost)
         try:
             array = self.group[name]
         except (KeyError, OSError, ValueError, TypeError) as error:
@@ -209,10 +255,21 @@ class Store(Mapping[str, StoredRecording]):
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """Names of the recordings that are whole."""
+        """Names of the recordings that are published."""
+        return tuple(name for name, is_published in self._folders.items() if is_published)
+
+    @cached_property
+    def partial(self) -> tuple[str, ...]:
+        """Names of those that are there in part, as a copy or a killed preparation leaves them."""
+        parts = (name for name, is_published in self._folders.items() if not is_published)
+        return tuple(p for p in parts if any((self.path / p / name).exists() for name in NEEDED))
+
+    @cached_property
+    def _folders(self) -> dict[str, bool]:
+        """Folders in natural order, and whether each is a group."""
         # not by Zarr, which reads all there is and stops at the first damaged file
-        folders = (f for f in self.path.iterdir() if (f / GROUP_FILE).exists())
-        return tuple(sorted((folder.name for folder in folders), key=natural_order))
+        found = {entry.name: (entry / GROUP_FILE).exists() for entry in self.path.iterdir()}
+        return {name: found[name] for name in sorted(found, key=natural_order)}
 
     def __getitem__(self, name: str) -> StoredRecording:
         if name not in self.names:
@@ -226,7 +283,7 @@ class Store(Mapping[str, StoredRecording]):
             ) from error
         if not isinstance(group, zarr.Group):
             raise InputError(f"{place}: not a recording; remove it")
-        return StoredRecording(place, name, group)
+        return StoredRecording(place, name, group, self.path / name)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names)

@@ -36,6 +36,7 @@ from physkit.data.store import (
     open_store,
     zarr_store,
 )
+from physkit.data.whole import FILES, written_files
 
 CHUNK_BYTES = 1 << 20
 """Raw size that a chunk of frames aims at: small enough to be read for one window, large enough
@@ -116,7 +117,7 @@ class RecordingWriter:
     """
 
     def __init__(self, folder: Path, *, size_px: int) -> None:
-        self._store = LocalStore(folder)
+        self._folder, self._store = folder, LocalStore(folder)
         low, high = CHUNK_FRAMES
         chunk_frames = min(max(CHUNK_BYTES // (size_px * size_px * 3), low), high)
         self._chunk = np.zeros((chunk_frames, size_px, size_px, 3), np.uint8)
@@ -183,7 +184,8 @@ class RecordingWriter:
                 compressors=ZstdCodec(level=ZSTD_LEVEL),
             )
             array[...] = values
-        zarr.open_group(self._store, mode="r+").update_attributes(dict(attributes))
+        files = {FILES: written_files(self._folder)}
+        zarr.open_group(self._store, mode="r+").update_attributes({**attributes, **files})
 
     def _flush(self, n: int) -> None:
         """Writes the first `n` crops of the chunk, the last that came."""

@@ -38,7 +38,8 @@ def readable_recordings(
     if not store.names:
         raise InputError(f"{store.path}: holds no recordings; fill it by physkit prep")
     readable: list[StoredRecording] = []
-    damaged: list[LeftOut] = []
+    cause = "only a part of it is there; run physkit prep again, or copy it anew"
+    damaged: list[LeftOut] = [(name, f"{store.path}/{name}: {cause}") for name in store.partial]
     people: set[str] = set()
     for name in store.names:
         try:

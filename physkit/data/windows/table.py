@@ -172,6 +172,8 @@ def _selected(
     store = open_store(source.store)
     if not store:
         raise InputError(f"{source.store}: holds no recordings; rerun physkit prep")
+    cause = "only a part of it is there; run physkit prep again, or copy it anew"
+    unusable += [f"{store.path}/{name}: {cause}" for name in store.partial]
     whose: dict[str, list[StoredRecording]] = {}
     for name in store.names:
         try:
