@@ -13,10 +13,10 @@ from physkit.core.types import Pulse
 from physkit.data.checks import (
     check_coverage,
     check_damage,
-    check_frame_times,
     check_label,
     check_lag,
-    check_lengths,
+    check_recording,
+    is_clock,
 )
 from physkit.data.findings import Finding
 from physkit.media.frames import DamageCount
@@ -89,17 +89,16 @@ def judge(
     lags: tuple[LagEstimate, ...] = ()
     if video is not None:
         summary = _with_video(summary, video)
-        findings += check_frame_times(video.timestamps_s)
+        findings += check_recording(video.timestamps_s, label)
         findings += check_damage(video.damage, video.n_frames)
         findings += [] if video.coverage is None else check_coverage(video.coverage)
+    elif label is not None:
+        findings += check_label(label)
     if label is not None:
         summary = _with_label(summary, label)
-        findings += check_label(label)
-    if video is not None and label is not None and _have_times(video, label):
-        findings += check_lengths(video.timestamps_s, label.timestamps_s)
-        if video.pulses and not _is_flat(findings):
-            lags, inverted = _compare(label, video.pulses.values())
-            findings += inverted
+    if video is not None and label is not None and _can_compare(video, label, findings):
+        lags, inverted = _compare(label, video.pulses.values())
+        findings += inverted
     return Audited(
         summary,
         tuple(replace(finding, recording=name) for finding in findings),
@@ -180,14 +179,11 @@ def _agreement(lags: tuple[LagEstimate, ...]) -> float:
     return max((lag.correlation for lag in lags if lag.lag_s is not None), default=0.0)
 
 
-def _have_times(video: Video, label: Pulse) -> bool:
-    """Whether both clocks can be used at all."""
-    times = (video.timestamps_s, label.timestamps_s)
-    return all(len(t) > 1 and bool(np.all(np.diff(t) > 0)) for t in times)
-
-
-def _is_flat(findings: list[Finding]) -> bool:
-    return any(f.check == "label-flat" and f.severity == "error" for f in findings)
+def _can_compare(video: Video, label: Pulse, findings: list[Finding]) -> bool:
+    """Whether both pulses and both clocks can be used."""
+    is_usable = not any(f.check.startswith("label-") and f.severity == "error" for f in findings)
+    clocks = (video.timestamps_s, label.timestamps_s)
+    return bool(video.pulses) and is_usable and all(is_clock(times_s) for times_s in clocks)
 
 
 def _with_video(summary: RecordingSummary, video: Video) -> RecordingSummary:

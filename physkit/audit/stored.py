@@ -7,7 +7,6 @@ from jaxtyping import Float
 
 from physkit.audit.evidence import CROP_SIZE_PX, Audited, Video, broken, judge, watch
 from physkit.core.errors import InputError
-from physkit.core.types import Pulse
 from physkit.data.findings import Finding
 from physkit.data.store import NO_SEGMENT, StoredRecording, open_store
 from physkit.media.frames import DamageCount
@@ -37,14 +36,14 @@ def audit_stored(task: StoredTask) -> Audited:
         if lacking:
             message = f"its attributes lack {', '.join(lacking)}"
             return broken(task.name, None, Finding("damaged", "error", message))
+        recording.check_files()
         return _audit(recording, task)
     except InputError as error:
         return broken(task.name, task.subject, Finding("damaged", "error", str(error)))
 
 
 def _audit(recording: StoredRecording, task: StoredTask) -> Audited:
-    pulse = recording.pulse
-    found = _check_counts(recording, pulse)
+    found = _check_counts(recording)
     if found:
         video = None
     elif task.quick or not _increases(recording.timestamps_s):
@@ -59,30 +58,25 @@ def _audit(recording: StoredRecording, task: StoredTask) -> Audited:
     if video is not None:
         n_damaged = int(recording.attributes.get("n_damaged", 0))
         video = replace(video, damage=DamageCount(n_damaged))
+    has_label = recording.length("pulse") == recording.length("pulse_timestamps_s")
     return judge(
         recording.name,
         subject=recording.subject,
         video=video,
-        label=pulse if len(pulse.samples) == len(pulse.timestamps_s) else None,
+        label=recording.pulse if has_label else None,
         found=found,
         source=recording.attributes.get("source"),
         settings=recording.settings,
     )
 
 
-def _check_counts(recording: StoredRecording, pulse: Pulse) -> list[Finding]:
+def _check_counts(recording: StoredRecording) -> list[Finding]:
     """Arrays that should be as long as each other."""
-    lengths = {
-        "frames": recording.n_frames,
-        "timestamps_s": len(recording.timestamps_s),
-        "box": len(recording.boxes),
-        "confidence": len(recording.confidence),
-        "segment": len(recording.segments),
-    }
-    label = {"pulse": len(pulse.samples), "pulse_timestamps_s": len(pulse.timestamps_s)}
-    for group in (lengths, label):
-        if len(set(group.values())) > 1:
-            listed = ", ".join(f"{name} {n}" for name, n in group.items())
+    of_frames = ("frames", "timestamps_s", "box", "confidence", "segment")
+    for group in (of_frames, ("pulse", "pulse_timestamps_s")):
+        lengths = {name: recording.length(name) for name in group}
+        if len(set(lengths.values())) > 1:
+            listed = ", ".join(f"{name} {n}" for name, n in lengths.items())
             return [Finding("count-mismatch", "error", f"arrays of unequal lengths: {listed}")]
     if recording.n_frames == 0:
         return [Finding("count-mismatch", "error", "0 frames")]

@@ -19,10 +19,15 @@ from physkit.crossdomain.finished import content_key, read_note, write_note
 from physkit.crossdomain.plan import Cell, Reading
 from physkit.data.people import People
 from physkit.evaluate.metrics import Estimate, Metrics
-from physkit.evaluate.predictions import PredictedRecording, write_predictions
+from physkit.evaluate.predictions import (
+    LeftOut,
+    PredictedRecording,
+    with_even_conditions,
+    write_predictions,
+)
 from physkit.evaluate.scoring import score
 from physkit.inference.inference import choose_model
-from physkit.inference.recordings import LeftOut, predict_recordings, readable_recordings
+from physkit.inference.recordings import predict_recordings, readable_recordings
 from physkit.weights.file import sha256
 from physkit.weights.manifest import weights_at_hand
 
@@ -136,16 +141,17 @@ def make_cell(
     if not predicted:
         causes = "; ".join(f"{name}: {cause}" for name, cause in left_out.items())
         raise InputError(f"no recording of {cell.column} could be read ({causes})")
-    write_predictions(predicted, folder / "predictions.parquet")
-    score(
+    write_predictions(with_even_conditions(predicted), folder / "predictions.parquet")
+    result = score(
         folder / "predictions.parquet",
         protocol=config.score.protocol,
         window_s=config.score.length_s,
         hr=config.score.hr,
         out=folder,
+        left_out=tuple(left_out.items()),
     )
     seconds = round(time.monotonic() - began_s, 3)
-    write_note(folder, {"left_out": left_out, "seconds": seconds})
+    write_note(folder, {"left_out": dict(result.left_out), "seconds": seconds})
     return _figures(folder, is_new=True)
 
 

@@ -73,8 +73,8 @@ class CrossdomainResult:
     @property
     def exit_status(self) -> int:
         """0 only when every cell is finished, with every recording read."""
-        is_whole = not self.failures and not any(f.left_out for f in self.figures.values())
-        return 0 if is_whole else 1
+        left_out = [figures.left_out for figures in self.figures.values()]
+        return 1 if self.failures or any(left_out) or any(t.left_out for t in self.trained) else 0
 
     def to_dict(self) -> dict[str, Any]:
         """What matrix.json holds; NaN becomes None."""
@@ -141,6 +141,7 @@ class CrossdomainResult:
             *self._matrix_lines(),
             *(f"failed: {failure.name}: {failure.cause}" for failure in self.failures.values()),
             *(f"left out: {data}: {name}: {cause}" for (data, name), cause in left_out.items()),
+            *(f"left out: training {t.name}: {one}" for t in self.trained for one in t.left_out),
             *(f"note: {note}" for note in self.notes),
             f"report {self.out / 'report.html'}",
         ]

@@ -41,6 +41,8 @@ class Trained:
     """People who validate."""
     notes: tuple[str, ...]
     """What the training had to say."""
+    left_out: tuple[str, ...]
+    """Recordings that it could not read; one sentence each."""
     is_new: bool
     """Whether this run trained it."""
 
@@ -101,6 +103,7 @@ def train(training: Training, config: FitConfig, *, progress: bool) -> Trained:
             "n_steps": result.n_steps,
             "seconds": result.seconds,
             "notes": list(result.notes),
+            "left_out": list(result.left_out),
         }
         write_note(folder, note)
     mae_bpm = note["validation_mae_bpm"]
@@ -114,6 +117,7 @@ def train(training: Training, config: FitConfig, *, progress: bool) -> Trained:
         n_trained=sum(len(part.subjects) for part in training.train),
         n_validated=sum(len(part.subjects) for part in training.validation),
         notes=tuple(note["notes"]),
+        left_out=tuple(note.get("left_out", ())),
         is_new=is_new,
     )
 

@@ -30,6 +30,8 @@ MIN_PLATEAUS = 3
 class Limits:
     """From where on something is worth telling."""
 
+    rates_hz: tuple[float, float] = (5.0, 20e3)
+    """Fewest and most frames or samples a second: slower shows no beat, faster no clock has."""
     gap_steps: float = 1.5
     """An interval of so many usual ones holds a dropped frame."""
     max_dropped: float = 0.01
@@ -50,6 +52,8 @@ class Limits:
     """Signal quality (0 to 1) under which a label hardly looks like a pulse."""
     uncovered_s: float = 0.5
     """Time at either end of the video for which there is no label."""
+    min_overlap_s: float = 1.0
+    """Time that label and video have in common, under which there is nothing to work with."""
     overhang_s: float = 2.0
     """Time for which the label goes on after the video's end."""
     unpaired: int = 3
@@ -63,15 +67,41 @@ class Limits:
 
 
 LIMITS = Limits()
+MOST_STRETCHED = 100.0
+"""A clock that spans more than so many times its usual intervals has a wild time in it."""
+UNITS_S = {"milliseconds": 1e-3, "microseconds": 1e-6, "nanoseconds": 1e-9}
+"""What times may be in by mistake."""
 PAIRED_RATE = 1e-3
 """Label and frames come in pairs where their rates differ by less than this, relatively."""
+
+
+def check_recording(
+    timestamps_s: Float[np.ndarray, "t"], label: Pulse | None, *, limits: Limits = LIMITS
+) -> list[Finding]:
+    """All that times and label tell by themselves: `check_frame_times`, `check_label`, and
+    `check_lengths` where both have times."""
+    findings = check_frame_times(timestamps_s, limits=limits)
+    if label is None:
+        return findings
+    findings += check_label(label, limits=limits)
+    if all(is_clock(times_s) for times_s in (timestamps_s, label.timestamps_s)):
+        findings += check_lengths(timestamps_s, label.timestamps_s, limits=limits)
+    return findings
+
+
+def is_clock(times_s: Float[np.ndarray, "t"]) -> bool:
+    """Whether times increase, without any missing or wild one."""
+    if len(times_s) < 2 or not np.all(np.diff(times_s) > 0):
+        return False
+    steps = float(times_s[-1] - times_s[0]) / float(np.median(np.diff(times_s)))
+    return steps < MOST_STRETCHED * len(times_s)
 
 
 def check_frame_times(
     timestamps_s: Float[np.ndarray, "t"], *, limits: Limits = LIMITS
 ) -> list[Finding]:
-    """Times that are missing or run backwards; else dropped frames and jitter."""
-    broken = _broken_times("frame-times", "frame", timestamps_s)
+    """Times that are missing, run backwards or are in another unit; else drops and jitter."""
+    broken = _broken_times("frame-times", "frame", timestamps_s, limits)
     if broken or len(timestamps_s) < 3:
         return broken
     steps_s = np.diff(timestamps_s)
@@ -121,7 +151,7 @@ def check_label(pulse: Pulse, *, limits: Limits = LIMITS) -> list[Finding]:
     times_s, samples = pulse.timestamps_s, pulse.samples
     if len(samples) == 0:
         return [Finding("label-unreadable", "error", "0 pulse samples", {"n_samples": 0})]
-    findings = _broken_times("label-times", "label", times_s)
+    findings = _broken_times("label-times", "label", times_s, limits)
     unknown = int(np.count_nonzero(~np.isfinite(samples)))
     if unknown:
         findings.append(
@@ -152,6 +182,8 @@ def _check_waveform(pulse: Pulse, limits: Limits) -> list[Finding]:
     rate_hz = mean_fps(pulse.timestamps_s)
     if not np.ptp(pulse.samples) > 0 or not rate_hz > 0:
         return [Finding("label-flat", "error", "the label is flat throughout")]
+    if not is_clock(pulse.timestamps_s):
+        return []  # told as a gap
     flat_s = longest_flat_s(pulse.samples, rate_hz=rate_hz, window_s=limits.flat_s)
     if flat_s > 0:
         message = f"the label is flat for {flat_s:.1f} s"
@@ -188,6 +220,11 @@ def check_lengths(
     early_s = float(label_times_s[0] - timestamps_s[0])
     late_s = float(timestamps_s[-1] - label_times_s[-1])
     measured = {"label_starts_s": early_s, "label_ends_s": -late_s}
+    span_s = float(timestamps_s[-1] - timestamps_s[0])
+    covered_s = max(span_s - max(early_s, 0.0) - max(late_s, 0.0), 0.0)
+    if covered_s < min(limits.min_overlap_s, span_s / 2):
+        message = f"the label covers {covered_s:.2f} s of the video's {span_s:.2f} s"
+        return [Finding("length-mismatch", "error", message, measured)]
     if max(early_s, late_s) > limits.uncovered_s:
         uncovered_s = max(early_s, 0.0) + max(late_s, 0.0)
         message = f"no label for {uncovered_s:.2f} s of the video"
@@ -285,7 +322,9 @@ def check_rate(
     return [Finding(check, "warning", message, {"rate_hz": rate_hz, "usual_rate_hz": usual_hz})]
 
 
-def _broken_times(check: str, whose: str, times_s: Float[np.ndarray, "t"]) -> list[Finding]:
+def _broken_times(
+    check: str, whose: str, times_s: Float[np.ndarray, "t"], limits: Limits
+) -> list[Finding]:
     missing = int(np.count_nonzero(~np.isfinite(times_s)))
     if missing:
         message = f"{missing} of {len(times_s)} {whose} times are missing"
@@ -294,7 +333,21 @@ def _broken_times(check: str, whose: str, times_s: Float[np.ndarray, "t"]) -> li
     if back:
         message = f"{back} of {len(times_s)} {whose} times are not later than those before"
         return [Finding(check, "error", message, {"n_not_later": back})]
-    return []
+    return _wrong_unit(check, whose, times_s, limits)
+
+
+def _wrong_unit(
+    check: str, whose: str, times_s: Float[np.ndarray, "t"], limits: Limits
+) -> list[Finding]:
+    """Times at a rate that neither a camera nor a sensor has."""
+    low_hz, high_hz = limits.rates_hz
+    rate_hz = 1 / float(np.median(np.diff(times_s))) if len(times_s) > 2 else low_hz
+    if low_hz <= rate_hz <= high_hz:
+        return []
+    usual = [unit for unit, unit_s in UNITS_S.items() if low_hz <= rate_hz / unit_s <= high_hz]
+    hint = f"; they look like {usual[0]}, not seconds" if usual else ""
+    message = f"{whose} times have {rate_hz:.3g} Hz{hint}"
+    return [Finding(check, "error", message, {"rate_hz": rate_hz})]
 
 
 def longest_flat_s(samples: Float[np.ndarray, "t"], *, rate_hz: float, window_s: float) -> float:

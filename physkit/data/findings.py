@@ -41,7 +41,8 @@ CHECKS: Mapping[str, str] = {
     "stray": "none, if it is meant to be there; else look whether a recording is misnamed",
     "mixed-settings": "run physkit prep again: it redoes what was prepared by other settings",
     "half-written": "run physkit prep again: it clears away what a killed run left",
-    "damaged": "remove the recording's folder and run physkit prep again",
+    "damaged": "run physkit prep again, or copy the recording anew; remove its folder first where "
+    "prep skips it",
     "crashed": "please report it: an audit must survive any file",
 }
 """Every check by name, with what to do where it finds something."""

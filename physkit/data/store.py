@@ -3,7 +3,7 @@
 What is not in a store yet, or only half, is not there at all: see `store_writer.py`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +21,7 @@ from physkit.core.files import visible
 from physkit.core.naming import natural_order
 from physkit.core.registry import unknown_name
 from physkit.core.types import Pulse
+from physkit.data import whole
 from physkit.data.recording import Condition
 
 AnyArray = zarr.Array[Any]
@@ -29,12 +30,16 @@ FORMAT = "physkit-store"
 VERSION = 1
 COLUMN_PREFIX = "label_"
 """Arrays so called hold what else the contact sensor measured, at the pulse's times."""
-GROUP_FILE = "zarr.json"
-"""The file that makes a folder a Zarr group."""
+NEEDED = ("frames", "timestamps_s", "box", "confidence", "segment", "pulse", "pulse_timestamps_s")
+"""Arrays of every recording."""
 FEATURES, VALUES = "features", "values"
 """Group of a recording's cached features, and the array of each."""
-NO_SEGMENT = -1
+GROUP_FILE = whole.GROUP_FILE
+"""The file that makes a folder a Zarr group."""
+NO_SEGMENT = whole.NO_SEGMENT
 """Segment number of a frame without a face."""
+SHOWN_FILES = 3
+"""How many lost files an error names."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,11 +55,39 @@ class StoredRecording:
     """Name of the recording."""
     group: zarr.Group
     """Its Zarr group."""
+    folder: Path | UPath
+    """Where it lies."""
 
     @cached_property
     def attributes(self) -> Mapping[str, Any]:
         """Data set, subject, session, conditions, source and preparation settings."""
-        return self.group.attrs.asdict()
+        return {name: value for name, value in self.group.attrs.items() if name != whole.FILES}
+
+    def check_files(self) -> None:
+        """Raises InputError where a file is missing, or a chunk that was changed is damaged."""
+        self._refuse(self._listed(whole.damaged_files))
+
+    @cached_property
+    def _lost(self) -> list[str]:
+        """Missing files, by one listing for all that is read."""
+        return self._listed(whole.lost_files)
+
+    def _listed(self, look: Callable[[Path | UPath, zarr.Group], list[str]]) -> list[str]:
+        try:
+            return look(self.folder, self.group)
+        except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+            raise self._damaged("frames", error) from error
+
+    def _refuse(self, files: list[str]) -> None:
+        if not files:
+            return
+        arrays = dict.fromkeys(file.split("/")[0] for file in files)
+        shown = ", ".join(files[:SHOWN_FILES])
+        more = f" and {len(files) - SHOWN_FILES} more" if files[SHOWN_FILES:] else ""
+        raise InputError(
+            f"{self.place}: '{', '.join(arrays)}' is missing or damaged ({shown}{more}); run "
+            "physkit prep again, or copy the recording anew"
+        )
 
     @property
     def dataset(self) -> str:
@@ -75,6 +108,8 @@ class StoredRecording:
     def conditions(self) -> Mapping[str, Condition]:
         """Condition columns."""
         conditions: Mapping[str, Condition] = self._attribute("conditions")
+        if not isinstance(conditions, Mapping):
+            raise self._damaged("conditions", "not values by name")
         return conditions
 
     @property
@@ -86,16 +121,19 @@ class StoredRecording:
     @cached_property
     def n_frames(self) -> int:
         """How many frames it has."""
-        return int(self._array("frames").shape[0])
+        return int(self._frames.shape[0])
 
     @cached_property
     def size_px(self) -> int:
         """Side of its square crops."""
-        return int(self._array("frames").shape[1])
+        return int(self._frames.shape[1])
 
     @cached_property
     def _frames(self) -> AnyArray:
-        return self._array("frames")
+        array = self._array("frames")
+        if array.ndim != 4:
+            raise self._damaged("frames", f"{array.ndim} axes, not 4")
+        return array
 
     def frames(self, start: int = 0, stop: int | None = None) -> UInt8[np.ndarray, "t h w 3"]:
         """RGB crops from `start` up to `stop`; only the chunks that hold them are read.
@@ -110,31 +148,31 @@ class StoredRecording:
     @cached_property
     def timestamps_s(self) -> Float64[np.ndarray, "t"]:
         """Presentation time of each frame in seconds; the first is 0."""
-        timestamps_s: Float64[np.ndarray, "t"] = self._read("timestamps_s")
+        timestamps_s: Float64[np.ndarray, "t"] = self._read("timestamps_s", self.n_frames)
         return timestamps_s
 
     @cached_property
     def pulse(self) -> Pulse:
         """Contact pulse at its own rate, on the clock of the frames."""
         samples = self._read("pulse").astype(np.float64)
-        return Pulse(samples, self._read("pulse_timestamps_s"))
+        return Pulse(samples, self._read("pulse_timestamps_s", len(samples)))
 
     @cached_property
     def boxes(self) -> Float32[np.ndarray, "t 4"]:
         """Face of each frame: x, y, width, height in pixels of the video; NaN without a face."""
-        box: Float32[np.ndarray, "t 4"] = self._read("box")
+        box: Float32[np.ndarray, "t 4"] = self._read("box", self.n_frames)
         return box
 
     @cached_property
     def confidence(self) -> Float32[np.ndarray, "t"]:
         """Confidence of the face in each frame; 0 without one."""
-        confidence: Float32[np.ndarray, "t"] = self._read("confidence")
+        confidence: Float32[np.ndarray, "t"] = self._read("confidence", self.n_frames)
         return confidence
 
     @cached_property
     def segments(self) -> Int32[np.ndarray, "t"]:
         """Number of the unbroken stretch of one face in each frame; -1 without a face."""
-        segment: Int32[np.ndarray, "t"] = self._read("segment")
+        segment: Int32[np.ndarray, "t"] = self._read("segment", self.n_frames)
         return segment
 
     @cached_property
@@ -154,10 +192,22 @@ class StoredRecording:
                 f"{self.place}: has no cached '{name}', which the model reads beside frames; add "
                 f"it to the store first, as {path} with a row for each frame"
             )
+        array = self._array(path)
+        if name not in self._whole_features and array.nchunks_initialized < array.nchunks:
+            raise InputError(
+                f"{self.place}: parts of {path} are missing; make it anew, with Zarr's "
+                "write_empty_chunks where rows are zero"
+            )
+        self._whole_features.add(name)
         try:
-            return np.asarray(self._array(path)[frames])
+            return np.asarray(array[frames])
         except (OSError, ValueError, RuntimeError) as error:
             raise self._damaged(path, error) from error
+
+    @cached_property
+    def _whole_features(self) -> set[str]:
+        """Names of those whose chunks are known to be there."""
+        return set()
 
     def _attribute(self, name: str) -> Any:
         try:
@@ -165,18 +215,27 @@ class StoredRecording:
         except KeyError as error:
             raise self._damaged(name, "no such attribute") from error
 
-    def _read(self, name: str) -> Any:
+    def _read(self, name: str, length: int | None = None) -> Any:
+        """All of an array, which has to be as long as that."""
+        array = self._array(name)
+        if length is not None and array.shape[0] != length:
+            raise self._damaged(name, f"{array.shape[0]} values, not {length}")
         try:
-            return np.asarray(self._array(name)[:])
+            return np.asarray(array[:])
         except (OSError, ValueError, RuntimeError) as error:
             raise self._damaged(name, error) from error
 
+    def length(self, name: str) -> int:
+        """How many values an array has along its first axis, by its description alone."""
+        return int(self._array(name).shape[0])
+
     def _array(self, name: str) -> AnyArray:
+        self._refuse(self._lost)
         try:
             array = self.group[name]
-        except (KeyError, OSError, ValueError) as error:
+        except (KeyError, OSError, ValueError, TypeError) as error:
             raise self._damaged(name, error) from error
-        if not isinstance(array, zarr.Array):
+        if not isinstance(array, zarr.Array) or not array.ndim:
             raise self._damaged(name, "not an array")
         return array
 
@@ -197,10 +256,21 @@ class Store(Mapping[str, StoredRecording]):
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """Names of the recordings that are whole."""
+        """Names of the recordings that are published."""
+        return tuple(name for name, is_published in self._folders.items() if is_published)
+
+    @cached_property
+    def partial(self) -> tuple[str, ...]:
+        """Names of those that are there in part, as a copy or a killed preparation leaves them."""
+        parts = (name for name, is_published in self._folders.items() if not is_published)
+        return tuple(p for p in parts if any((self.path / p / name).exists() for name in NEEDED))
+
+    @cached_property
+    def _folders(self) -> dict[str, bool]:
+        """Folders in natural order, and whether each is a group."""
         # not by Zarr, which reads all there is and stops at the first damaged file
-        folders = (f for f in visible(self.path) if (f / GROUP_FILE).exists())
-        return tuple(sorted((folder.name for folder in folders), key=natural_order))
+        found = {entry.name: (entry / GROUP_FILE).exists() for entry in visible(self.path)}
+        return {name: found[name] for name in sorted(found, key=natural_order)}
 
     def __getitem__(self, name: str) -> StoredRecording:
         if name not in self.names:
@@ -214,7 +284,7 @@ class Store(Mapping[str, StoredRecording]):
             ) from error
         if not isinstance(group, zarr.Group):
             raise InputError(f"{place}: not a recording; remove it")
-        return StoredRecording(place, name, group)
+        return StoredRecording(place, name, group, self.path / name)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names)

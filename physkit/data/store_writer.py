@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import zarr
 from filelock import FileLock, Timeout
-from jaxtyping import UInt8
+from jaxtyping import Float64, UInt8
 from upath import UPath
 from zarr.codecs import ZstdCodec
 from zarr.storage import LocalStore
@@ -37,6 +37,7 @@ from physkit.data.store import (
     open_store,
     zarr_store,
 )
+from physkit.data.whole import FILES, written_files
 
 CHUNK_BYTES = 1 << 20
 """Raw size that a chunk of frames aims at: small enough to be read for one window, large enough
@@ -117,7 +118,7 @@ class RecordingWriter:
     """
 
     def __init__(self, folder: Path, *, size_px: int) -> None:
-        self._store = LocalStore(folder)
+        self._folder, self._store = folder, LocalStore(folder)
         low, high = CHUNK_FRAMES
         chunk_frames = min(max(CHUNK_BYTES // (size_px * size_px * 3), low), high)
         self._chunk = np.zeros((chunk_frames, size_px, size_px, 3), np.uint8)
@@ -141,6 +142,11 @@ class RecordingWriter:
         return len(self._timestamps_s)
 
     @property
+    def timestamps_s(self) -> Float64[np.ndarray, "t"]:
+        """Presentation times of those in seconds."""
+        return np.array(self._timestamps_s, np.float64)
+
+    @property
     def n_faces(self) -> int:
         """How many of them show a face."""
         return sum(segment != NO_SEGMENT for segment in self._segments)
@@ -160,7 +166,7 @@ class RecordingWriter:
         """Stores what is left, the tracks, the label and the attributes."""
         self._flush(self.n_frames % len(self._chunk))
         arrays: dict[str, np.ndarray] = {
-            "timestamps_s": np.array(self._timestamps_s, np.float64),
+            "timestamps_s": self.timestamps_s,
             "box": np.array(self._boxes, np.float32),
             "confidence": np.array(self._confidence, np.float32),
             "segment": np.array(self._segments, np.int32),
@@ -179,7 +185,8 @@ class RecordingWriter:
                 compressors=ZstdCodec(level=ZSTD_LEVEL),
             )
             array[...] = values
-        zarr.open_group(self._store, mode="r+").update_attributes(dict(attributes))
+        files = {FILES: written_files(self._folder)}
+        zarr.open_group(self._store, mode="r+").update_attributes({**attributes, **files})
 
     def _flush(self, n: int) -> None:
         """Writes the first `n` crops of the chunk, the last that came."""

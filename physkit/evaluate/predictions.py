@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,12 +20,17 @@ MIN_SAMPLES = 10
 """The band-pass needs its padding of nine samples and one more."""
 MAX_MAGNITUDE = 1e50
 """Larger samples would overflow: squared densities are their fourth power."""
+MOST_STRETCHED = 100.0
+"""Timestamps that span so many times what `fps` says of them are in another unit."""
 REQUIRED = ("recording", "subject", "fps", "prediction", "label", "representation")
 """Columns every predictions file has."""
 _REPRESENTATIONS = ("waveform", "diff")
 _TIMES = "timestamps_s"
 _OWN = frozenset({*REQUIRED, _TIMES})
 """Columns that are not conditions."""
+
+LeftOut = tuple[str, str]
+"""A recording that could not be read, and the cause."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +62,17 @@ def read_predictions(path: Path) -> tuple[PredictedRecording, ...]:
     true clock. Raises InputError, naming file, recording, problem and fix, for anything that
     cannot be scored.
     """
+    recordings, left_out = read_usable(path)
+    if left_out:
+        raise InputError(left_out[0][1])
+    return recordings
+
+
+def read_usable(path: Path) -> tuple[tuple[PredictedRecording, ...], tuple[LeftOut, ...]]:
+    """As `read_predictions`; a recording that cannot be scored is left out, with the cause.
+
+    Raises InputError for a file that cannot be read at all.
+    """
     table = _read_table(path)
     _check_columns(path, table)
     try:
@@ -68,17 +84,26 @@ def read_predictions(path: Path) -> tuple[PredictedRecording, ...]:
         }
     except (pa.ArrowException, ValueError, OSError) as error:
         raise InputError(f"{path}: unreadable ({error}); write the file again") from error
-    rows = [
-        _row(path, i, {name: values[i] for name, values in (columns | lists).items()})
-        for i in range(table.num_rows)
-    ]
-    (name, subject), count = Counter((r.recording, r.subject) for r in rows).most_common(1)[0]
+    counts = Counter(zip(columns["recording"], columns["subject"], strict=True))
+    rows: list[PredictedRecording] = []
+    left_out: list[LeftOut] = []
+    for i in range(table.num_rows):
+        values = {name: values[i] for name, values in (columns | lists).items()}
+        try:
+            row = _row(path, i, values)
+            _check_once(path, row, counts[row.recording, row.subject])
+            rows.append(row)
+        except InputError as error:
+            left_out.append((values["recording"] or f"row {i}", str(error)))
+    return tuple(rows), tuple(dict.fromkeys(left_out))
+
+
+def _check_once(path: Path, row: PredictedRecording, count: int) -> None:
     if count > 1:
         raise InputError(
-            f"{path}: recording '{name}' of subject '{subject}' has {count} rows; "
+            f"{path}: recording '{row.recording}' of subject '{row.subject}' has {count} rows; "
             "join its pieces in order into one row"
         )
-    return tuple(rows)
 
 
 def write_predictions(recordings: Sequence[PredictedRecording], path: Path) -> None:
@@ -86,7 +111,7 @@ def write_predictions(recordings: Sequence[PredictedRecording], path: Path) -> N
 
     A condition with the name of a column of the file, such as fps, is left out.
     Raises InputError where the file cannot be written, or where a condition is text in one
-    recording and a number in another.
+    recording and a number in another; see `with_even_conditions`.
     """
     conditions = sorted({name for r in recordings for name in r.conditions} - _OWN)
     number_list = pa.list_(pa.float64())
@@ -110,6 +135,31 @@ def write_predictions(recordings: Sequence[PredictedRecording], path: Path) -> N
         ) from error
     with whole_file(path) as unfinished:
         pq.write_table(pa.table(columns), unfinished)
+
+
+def with_even_conditions(recordings: Sequence[PredictedRecording]) -> list[PredictedRecording]:
+    """The same recordings; a condition that is not of one kind in all of them becomes text."""
+    odd = {
+        name
+        for name in {name for r in recordings for name in r.conditions}
+        if not _is_column([r.conditions.get(name) for r in recordings])
+    }
+    return [
+        replace(r, conditions={k: _as_text(v) if k in odd else v for k, v in r.conditions.items()})
+        for r in recordings
+    ]
+
+
+def _as_text(value: Condition) -> str | None:
+    return None if value is None else str(value)
+
+
+def _is_column(values: list[Any]) -> bool:
+    """Whether a file can hold these values as they are."""
+    try:
+        return _fits(pa.array(values).type, _wanted(""))
+    except (pa.ArrowException, OverflowError):
+        return False
 
 
 def _read_table(path: Path) -> Any:
@@ -216,7 +266,7 @@ def _row(path: Path, index: int, values: dict[str, Any]) -> PredictedRecording:
         prediction=prediction,
         label=label,
         representation=values["representation"],
-        timestamps_s=_times(where, values.get(_TIMES), prediction.size),
+        timestamps_s=_times(where, values.get(_TIMES), prediction.size, fps),
         conditions={
             # NaN is how other tools write a missing number
             name: None if value != value else value
@@ -251,7 +301,7 @@ def _numbers(
 
 
 def _times(
-    where: str, values: Sequence[float | int | None] | None, n: int
+    where: str, values: Sequence[float | int | None] | None, n: int, fps: float
 ) -> Float[np.ndarray, "t"] | None:
     if values is None:
         return None
@@ -260,4 +310,10 @@ def _times(
         raise InputError(f"{where}: {times_s.size} timestamps for {n} samples; give one a sample")
     if not np.all(np.diff(times_s) > 0):
         raise InputError(f"{where}: timestamps_s do not increase; sort the samples by time")
+    span_s, nominal_s = float(times_s[-1] - times_s[0]), (n - 1) / fps
+    if not 1 / MOST_STRETCHED < span_s / nominal_s < MOST_STRETCHED:
+        raise InputError(
+            f"{where}: timestamps_s span {span_s:.4g} s, and {n} samples at {fps:g} Hz span "
+            f"{nominal_s:.4g} s; give them in seconds"
+        )
     return times_s

@@ -11,6 +11,7 @@ from physkit.evaluate.conditions import AnsiVerdict, Breakdown
 from physkit.evaluate.examples import Example
 from physkit.evaluate.gating import CoveragePoint, Gating
 from physkit.evaluate.metrics import BlandAltman, Metrics
+from physkit.evaluate.predictions import LeftOut
 from physkit.evaluate.variability import HrvErrors
 from physkit.evaluate.windows import WindowRow
 
@@ -23,7 +24,7 @@ METRIC_LABELS = {
     "macc": ("MACC", ""),
 }
 """Label and unit of each aggregate."""
-_NOT_IN_JSON = ("windows", "examples")
+_NOT_IN_JSON = ("windows", "examples", "left_out")
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,11 +69,21 @@ class Score:
     """The window table."""
     examples: tuple[Example, ...]
     """Best, median and worst recording, for the report."""
+    left_out: tuple[LeftOut, ...] = ()
+    """Recordings that could not be read or scored, each with the cause."""
+
+    @property
+    def exit_status(self) -> int:
+        """What the command ends with: 0 only when every recording was scored."""
+        return 1 if self.left_out else 0
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the window table and the waveforms, ready for JSON; NaN becomes None."""
         fields = [f.name for f in dataclasses.fields(self) if f.name not in _NOT_IN_JSON]
-        return {name: plain(getattr(self, name)) for name in fields}
+        told = {name: plain(getattr(self, name)) for name in fields}
+        return told | {
+            "left_out": [{"recording": name, "cause": cause} for name, cause in self.left_out]
+        }
 
     def lines(self) -> list[str]:
         """The lines that are printed in a terminal."""
@@ -95,8 +106,9 @@ class Score:
         return [title, *table(head, rows), *self.remarks()]
 
     def remarks(self) -> list[str]:
-        """The lines below the table: agreement, gated errors, conditions."""
-        return self._agreement() + self._by_condition()
+        """The lines below the table: agreement, gated errors, conditions, what was left out."""
+        left_out = [f"left out: {name}: {cause}" for name, cause in self.left_out]
+        return self._agreement() + self._by_condition() + left_out
 
     def _agreement(self) -> list[str]:
         b, g = self.bland_altman, self.gating

@@ -8,6 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, cast, get_args
 
+from physkit.core.causes import cause_of
 from physkit.core.errors import InputError
 from physkit.core.registry import unknown_name
 from physkit.evaluate.bootstrap import N_RESAMPLES, with_intervals
@@ -15,12 +16,12 @@ from physkit.evaluate.conditions import ansi_verdicts, breakdowns
 from physkit.evaluate.examples import examples
 from physkit.evaluate.gating import coverage_curve, gating
 from physkit.evaluate.metrics import bland_altman, figures, metrics
-from physkit.evaluate.predictions import PredictedRecording, read_predictions
+from physkit.evaluate.predictions import LeftOut, PredictedRecording, read_usable
 from physkit.evaluate.protocols import HeartRateMethod, Protocol, find_protocol
 from physkit.evaluate.report.results import write_results
 from physkit.evaluate.result import Score
 from physkit.evaluate.variability import hrv_errors
-from physkit.evaluate.windows import cut_windows
+from physkit.evaluate.windows import WindowRow, cut_windows
 from physkit.signal.reading import MIN_QUALITY
 
 BOOTSTRAP_SEED = 0
@@ -34,17 +35,22 @@ def score(
     window_s: float | None = None,
     hr: str = "fft",
     out: str | Path | None = None,
+    left_out: Sequence[LeftOut] = (),
 ) -> Score:
     """Score a predictions file; the options are those of `ScoreConfig`.
 
-    Raises UnknownNameError for a misspelt protocol or method, InputError for a file that cannot be
-    scored or a folder that cannot be written.
+    left_out: recordings that are known to lack in the file, to be told with those that cannot be
+    scored.
+    Raises UnknownNameError for a misspelt protocol or method, InputError for a file of which
+    nothing can be scored, or a folder that cannot be written.
     """
     find_protocol(protocol)
     if hr not in get_args(HeartRateMethod):
         raise unknown_name("heart rate method", hr, get_args(HeartRateMethod))
     path = Path(predictions)
-    recordings = read_predictions(path)
+    recordings, unreadable = read_usable(path)
+    if not recordings:
+        raise InputError(unreadable[0][1])
     result = score_recordings(
         recordings,
         protocol=protocol,
@@ -52,6 +58,7 @@ def score(
         hr=cast(HeartRateMethod, hr),
         predictions_file=str(path),
         predictions_sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        left_out=(*left_out, *unreadable),
     )
     if out is not None:
         write_results(result, Path(out))
@@ -66,16 +73,28 @@ def score_recordings(
     hr: HeartRateMethod,
     predictions_file: str = "",
     predictions_sha256: str = "",
+    left_out: Sequence[LeftOut] = (),
 ) -> Score:
-    """Score recordings under a named protocol.
+    """Score recordings under a named protocol; one that cannot be scored is left out.
 
     window_s: length of the windows; None takes the protocol's default (the whole recording, or
     30 s under physkit-1), infinity the whole recording.
-    Raises UnknownNameError for a misspelt protocol, InputError for unusable input.
+    left_out: what was left out before.
+    Raises UnknownNameError for a misspelt protocol, InputError where nothing can be scored.
     """
     chosen = find_protocol(protocol)
     length_s = _window_s(chosen, window_s)
-    windows = [w for r in recordings for w in cut_windows(r, chosen, window_s=length_s, hr=hr)]
+    windows: list[WindowRow] = []
+    scored: list[PredictedRecording] = []
+    unscored: list[LeftOut] = []
+    for recording in recordings:
+        try:
+            windows += cut_windows(recording, chosen, window_s=length_s, hr=hr)
+            scored.append(recording)
+        except Exception as error:  # noqa: BLE001 (told as left out: the others must go on)
+            unscored.append((recording.recording, cause_of(error)))
+    if unscored and not scored:
+        raise InputError(unscored[0][1])
     table = figures(windows)
     by_condition = breakdowns(windows, min_quality=MIN_QUALITY)
     return Score(
@@ -84,8 +103,8 @@ def score_recordings(
         versions=_versions(),
         predictions_file=predictions_file,
         predictions_sha256=predictions_sha256,
-        n_recordings=len(recordings),
-        n_subjects=len({r.subject for r in recordings}),
+        n_recordings=len(scored),
+        n_subjects=len({r.subject for r in scored}),
         n_windows=len(windows),
         n_windows_with_rate=int(table.has_rate.sum()),
         n_windows_unseen=sum(not window.is_seen for window in windows),
@@ -95,9 +114,10 @@ def score_recordings(
         coverage=coverage_curve(table),
         conditions=by_condition,
         ansi_cta_2065=ansi_verdicts(by_condition),
-        hrv=hrv_errors(recordings, chosen),
+        hrv=hrv_errors(scored, chosen),
         windows=tuple(windows),
-        examples=examples(recordings, windows, chosen),
+        examples=examples(scored, windows, chosen),
+        left_out=(*left_out, *unscored),
     )
 
 

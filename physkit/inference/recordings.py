@@ -8,13 +8,14 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from physkit.core.causes import cause_of
 from physkit.core.errors import InputError
 from physkit.core.naming import natural_order
 from physkit.core.registry import unknown_name
 from physkit.data.extras import ReadExtra, extra_readers, read_extra
 from physkit.data.store import NO_SEGMENT, Store, StoredRecording
 from physkit.data.windows.label import clean_label, label_for_rate
-from physkit.evaluate.predictions import MIN_SAMPLES, PredictedRecording
+from physkit.evaluate.predictions import MIN_SAMPLES, LeftOut, PredictedRecording
 from physkit.inference.crops import TimedCrop
 from physkit.inference.inference import crop_size_px, usable_device
 from physkit.inference.stream import ModelReader, PulseStream, ReadRows
@@ -25,9 +26,6 @@ from physkit.signal.resample import mean_fps, sample_at
 
 FRAMES_AT_ONCE = 512
 """Frames of a store that are read together: a few chunks."""
-
-LeftOut = tuple[str, str]
-"""A recording that could not be read, and the cause."""
 
 
 def readable_recordings(
@@ -40,7 +38,8 @@ def readable_recordings(
     if not store.names:
         raise InputError(f"{store.path}: holds no recordings; fill it by physkit prep")
     readable: list[StoredRecording] = []
-    damaged: list[LeftOut] = []
+    cause = "only a part of it is there; run physkit prep again, or copy it anew"
+    damaged: list[LeftOut] = [(name, f"{store.path}/{name}: {cause}") for name in store.partial]
     people: set[str] = set()
     for name in store.names:
         try:
@@ -86,8 +85,8 @@ def predict_recordings(
                 predicted.append(
                     predict_recording(recording, model, chunk_frames=chunk_frames, device=place)
                 )
-            except InputError as error:
-                left_out.append((recording.name, str(error)))
+            except Exception as error:  # noqa: BLE001 (told as left out: the others must go on)
+                left_out.append((recording.name, cause_of(error)))
             bar.update(recording.n_frames)
     return predicted, left_out
 

@@ -45,7 +45,7 @@ def evaluate_model(data: str | Path, out: str | Path, **options: Any) -> "Evalua
 def run(config: EvaluateConfig, *, progress: bool = False) -> "EvaluateResult":
     """Do what `physkit evaluate` does. progress: show a bar on a terminal's standard error."""
     from physkit.data.store import open_store
-    from physkit.evaluate.predictions import write_predictions
+    from physkit.evaluate.predictions import with_even_conditions, write_predictions
     from physkit.evaluate.scoring import score
     from physkit.inference.evaluation import EvaluateResult
     from physkit.inference.inference import choose_model
@@ -70,12 +70,13 @@ def run(config: EvaluateConfig, *, progress: bool = False) -> "EvaluateResult":
     left_out = [*damaged, *unread]
     if not predicted:
         raise InputError(f"{config.data}: no recording could be read; {': '.join(left_out[0])}")
-    write_predictions(predicted, out / "predictions.parquet")
+    write_predictions(with_even_conditions(predicted), out / "predictions.parquet")
     result = score(
         out / "predictions.parquet",
         protocol=config.score.protocol,
         window_s=config.score.length_s,
         hr=config.score.hr,
         out=out,
+        left_out=left_out,
     )
-    return EvaluateResult(result, name, tuple(left_out), out, notes)
+    return EvaluateResult(result, name, out, notes)

@@ -59,7 +59,7 @@ def make_plan(
             if origin is not None:
                 # what a file itself states is not known before it comes
                 known["conditions"] = {**stored.get("conditions", {}), **known["conditions"]}
-            reason = _reason(stored, known, settings, listing)
+            reason = _reason(stored, known, settings, listing) or _lost(store, name)
             if reason is not None:
                 reasons[name] = reason
             elif verify or (origin is None and _is_newer(listing, store.path / name)):
@@ -86,6 +86,15 @@ def _attributes(store: Store, name: str) -> Mapping[str, Any]:
         return store[name].attributes
     except InputError:
         return {}
+
+
+def _lost(store: Store, name: str) -> str | None:
+    """That the store lacks files of a recording; None where it does not."""
+    try:
+        store[name].check_files()
+    except InputError:
+        return "files of what is stored are missing or damaged"
+    return None
 
 
 def _reason(

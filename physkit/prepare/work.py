@@ -3,7 +3,7 @@
 import errno
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -16,6 +16,8 @@ from upath import UPath
 from physkit.core.causes import unexpected
 from physkit.core.errors import InputError, PhyskitError
 from physkit.core.machine import peak_rss_mb
+from physkit.data.checks import check_label, check_recording
+from physkit.data.findings import Finding
 from physkit.data.readers import READERS
 from physkit.data.recording import Recording
 from physkit.data.store import NO_SEGMENT
@@ -120,6 +122,7 @@ def _prepare(task: PrepareTask, recording: Recording) -> Iterator[Progress | Out
             return
     reader = READERS[recording.dataset]()
     label = reader.read_label(recording)  # first: it is quick, and may fail
+    _refuse_errors(recording, check_label(label.pulse))
     with (
         _read_beside(recording, listing) as source_read,
         new_recording(task.out, recording.name) as folder,
@@ -134,6 +137,9 @@ def _prepare(task: PrepareTask, recording: Recording) -> Iterator[Progress | Out
             *frames.warnings,
             *_coverage_warnings(frames.name, writer, task.crop),
         )
+        found = check_recording(writer.timestamps_s, label.pulse)
+        _refuse_errors(recording, found)
+        warnings += tuple(f"{f.check}: {f.message}" for f in found if f.severity == "warning")
         attributes = {
             **identity(recording),
             "settings": dict(task.settings),
@@ -145,6 +151,14 @@ def _prepare(task: PrepareTask, recording: Recording) -> Iterator[Progress | Out
         }
         writer.finish(label, attributes)
     yield Outcome(recording.name, writer.n_frames, warnings=warnings, peak_rss_mb=peak_rss_mb())
+
+
+def _refuse_errors(recording: Recording, findings: Sequence[Finding]) -> None:
+    """Raises InputError for what physkit audit calls an error: nobody could use the recording."""
+    for finding in findings:
+        if finding.severity == "error":
+            files = " or ".join(str(recording.root / file) for file in recording.files)
+            raise InputError(f"{files}: {finding.check}: {finding.message}; {finding.suggestion}")
 
 
 @contextmanager

@@ -4,8 +4,12 @@ import numpy as np
 from jaxtyping import Float
 from scipy.interpolate import Akima1DInterpolator
 
+from physkit.core.errors import InputError
+
 MAX_GAP_S = 0.5
 """Longest gap that is interpolated: under one beat at 120 bpm."""
+MOST_TICKS = 50_000_000
+"""Longest uniform clock, 19 days at 30 Hz; one wild time would ask for all memory."""
 
 
 def mean_fps(timestamps_s: Float[np.ndarray, "t"]) -> float:
@@ -52,9 +56,16 @@ def resample(
 
     A modified Akima spline between seen samples, which does not overshoot where timestamps jitter;
     NaN wherever nothing was seen for more than `max_gap_s`. Akima 1970.
+    Raises InputError where the times span more than `MOST_TICKS` steps of that clock.
     """
     if timestamps_s.shape[0] == 0:
         return np.zeros(0), np.zeros(0)
+    span_s = float(timestamps_s[-1] - timestamps_s[0])
+    if span_s * fps > MOST_TICKS:
+        raise InputError(
+            f"times span {span_s:.3g} s with {len(timestamps_s)} samples; repair them, or leave "
+            "the recording out"
+        )
     # tolerance of 0.0005 steps: keeps the last sample of timestamps that are already uniform
     n = int(np.floor((timestamps_s[-1] - timestamps_s[0]) * fps + 5e-4)) + 1
     grid_s = timestamps_s[0] + np.arange(n) / fps

@@ -177,7 +177,7 @@ def damaged(clip: Clip, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path,
         "subject7": "label-unreadable",
         "subject8": "label-mended",
         "subject9": "label-mended",
-        "subject10": "label-unreadable",
+        "subject10": "label-not-finite",
     }
     for subject, (check, options) in enumerate(traps.items(), 11):
         planted[clip.write(root, "ubfc", subject, **options)] = check

@@ -102,6 +102,29 @@ def test_a_label_that_stands_still_is_no_truth(tmp_path: Path) -> None:
     assert len(times_s) > 450
 
 
+def test_whatever_one_recording_does_the_others_are_scored(tmp_path: Path) -> None:
+    store = tmp_path / "test.zarr"
+    for name, light in (("good", "lamp"), ("better", 3), ("slow", 3), ("odd", 3), ("short", 3)):
+        add_recording(store, name, subject=name, rate_bpm=75.0, conditions={"light": light})
+    for array in ("timestamps_s", "pulse_timestamps_s"):  # milliseconds taken for seconds
+        times_s = zarr.open_array(store / "slow" / array, mode="r+")
+        times_s[:] = 1000 * times_s[:]
+    zarr.open_group(store / "odd", mode="r+").attrs["conditions"] = ["lamp"]
+    zarr.open_array(store / "short" / "segment", mode="r+").resize(300)
+    result = physkit.evaluate_model(store, tmp_path / "out", model="green")
+    assert (result.exit_status, result.score.n_recordings) == (1, 2)
+    assert result.score.metrics.mae_bpm.value < 0.5
+    causes = dict(result.left_out)
+    assert set(causes) == {"slow", "odd", "short"}
+    assert "'conditions' is missing or damaged" in causes["odd"]
+    assert "'segment' is missing or damaged (300 values, not 600)" in causes["short"]
+    told = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert {one["recording"] for one in told["left_out"]} == set(causes)
+    rows = read_predictions(tmp_path / "out" / "predictions.parquet")
+    light = {row.recording: row.conditions["light"] for row in rows}
+    assert (light["good"], light["better"]) == ("lamp", "3")
+
+
 def test_larger_crops_are_reduced_to_the_models_size(tmp_path: Path) -> None:
     add_recording(tmp_path / "s.zarr", "a", subject="a", rate_bpm=75.0, size_px=72)
     result = physkit.evaluate_model(

@@ -52,7 +52,7 @@ def test_an_infinite_gradient_or_weight_is_named_too(store: Path, tmp_path: Path
         physkit.fit(config)
 
 
-def test_a_flat_label_is_refused_by_name(tmp_path: Path) -> None:
+def test_a_flat_label_is_left_out_by_name_and_the_others_are_trained_on(tmp_path: Path) -> None:
     store = tmp_path / "s.zarr"
     write_steady(store, "good", subject="g", size_px=8)
     write_steady(store, "other", subject="o", size_px=8)
@@ -72,8 +72,15 @@ def test_a_flat_label_is_refused_by_name(tmp_path: Path) -> None:
         tmp_path / "run",
         stores=divided(store, train="gs", validation="o"),
     )
+    result = physkit.fit(config)
+    ((cause, *others),) = (result.left_out,)
+    assert cause.startswith(f"{store}/still: the label is flat")
+    assert (others, result.exit_status, result.n_steps) == ([], 1, 4)
+    alone = changed(
+        config, out=str(tmp_path / "no"), stores=divided(store, train="s", validation="o")
+    )
     with pytest.raises(InputError, match=f"{store}/still: the label is flat"):
-        physkit.fit(config)
+        physkit.fit(alone)
 
 
 def test_one_person_on_both_sides_is_refused(store: Path, tmp_path: Path) -> None:

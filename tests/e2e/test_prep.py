@@ -152,6 +152,33 @@ def test_what_changed_in_the_raw_data_is_prepared_anew(
     assert result.redone == ({"subject1": reason} if reason else {})
 
 
+def change_words(file: Path, line: int, change: Callable[[list[str]], list[str]]) -> None:
+    lines = file.read_text().splitlines()
+    lines[line] = " ".join(change(lines[line].split()))
+    replace_bytes(file, "\n".join(lines).encode())
+
+
+def test_what_an_audit_calls_an_error_is_refused_and_a_warning_told(
+    raw: Path, tmp_path: Path
+) -> None:
+    label = "ground_truth.txt"
+    change_words(raw / "subject1" / label, 2, lambda w: [str(1000 * float(x)) for x in w])
+    change_words(raw / "subject2" / label, 0, lambda w: ["0.5"] * len(w))
+    change_words(raw / "subject3" / label, 0, lambda w: [*w[:40], "nan", *w[41:]])
+    change_words(raw / "subject3" / label, 1, lambda w: ["nan"] * len(w))
+    only = [f"subject{k}" for k in (1, 2, 3, 4)]
+    result = prep(raw, tmp_path / "s.zarr", only=only)
+    assert (result.done, result.exit_status) == (("subject3", "subject4"), 1)
+    causes = {failure.recording: failure.cause for failure in result.failed}
+    assert set(causes) == {"subject1", "subject2"}
+    assert "they look like milliseconds, not seconds" in causes["subject1"]
+    assert "label-flat: the label is flat throughout" in causes["subject2"]
+    assert all(str(raw / name / label) in cause for name, cause in causes.items())
+    assert "label-not-finite: 1 of 90 label samples" in result.warnings["subject3"][0]
+    stored = physkit.open_store(tmp_path / "s.zarr")["subject3"]
+    assert np.flatnonzero(np.isnan(stored.pulse.samples)).tolist() == [40]
+
+
 def test_contents_are_compared_when_asked_for(raw: Path, tmp_path: Path) -> None:
     out, only = tmp_path / "s.zarr", ["subject1", "subject2"]
     prep(raw, out, only=only)

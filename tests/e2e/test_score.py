@@ -1,12 +1,16 @@
 import json
+import math
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from physkit.cli import main
 from physkit.core.errors import InputError, UnknownNameError
 from physkit.evaluate.config import ScoreConfig
 from physkit.evaluate.predictions import PredictedRecording, write_predictions
@@ -81,6 +85,28 @@ def test_bad_requests_are_refused_before_anything_is_written(tmp_path: Path) -> 
     with pytest.raises(InputError, match="no such file"):
         score(tmp_path / "absent.parquet", out=out)
     assert not out.exists()
+
+
+def test_rows_that_cannot_be_scored_are_left_out_with_status_1(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = predictions(tmp_path / "p.parquet", n=6, duration_s=20)
+    rows = pq.read_table(path).to_pylist()
+    rows[0]["label"][40] = math.nan
+    rows[1]["fps"] = 3.0
+    rows[2]["timestamps_s"] = [1000.0 * k / 30 for k in range(600)]
+    rows += [dict(rows[3])]
+    columns = {name: [row.get(name) for row in rows] for name in (*rows[0], "timestamps_s")}
+    pq.write_table(pa.table(columns), path)
+    assert main(["score", "--predictions", str(path), "--score.window_s", "10", "--json"]) == 1
+    told = json.loads(capsys.readouterr().out)
+    causes = {one["recording"]: one["cause"] for one in told["left_out"]}
+    assert (told["n_recordings"], set(causes)) == (2, {"r0", "r1", "r2", "r3"})
+    assert told["metrics"]["mae_bpm"]["value"] < 0.5
+    assert "label holds 1 NaN" in causes["r0"]
+    assert "3.0 samples/s cannot hold" in causes["r1"]
+    assert "give them in seconds" in causes["r2"]
+    assert "has 2 rows" in causes["r3"]
 
 
 def test_the_module_imports_without_the_numerical_packages() -> None:

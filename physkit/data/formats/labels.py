@@ -15,6 +15,9 @@ from physkit.data.recording import Label
 MAX_DROPPED = 0.05
 """Largest part of a label that may be dropped for its times; more, and the clock is broken."""
 
+MAX_UNKNOWN = 0.3
+"""Largest part of a signal that may be no number; more, and the file is damaged."""
+
 LARGEST = float(np.finfo(np.float32).max)
 """Of what a label may hold."""
 
@@ -49,30 +52,41 @@ def read_lines(path: Path) -> list[str]:
     return lines
 
 
-def numbers(path: Path, values: Iterable[object], what: str) -> Float[np.ndarray, "t"]:
-    """What a file holds as finite numbers. Raises InputError for anything else."""
+def numbers(
+    path: Path, values: Iterable[object], what: str, *, max_unknown: float = MAX_UNKNOWN
+) -> Float[np.ndarray, "t"]:
+    """What a file holds as numbers; NaN for those that are NaN or infinite.
+
+    max_unknown: largest share of these; 1 for what stands beside the pulse, and may be unknown.
+    Raises InputError for anything else.
+    """
     try:
         array = np.array(list(values), dtype=np.float64)
     except (ValueError, TypeError, OverflowError) as error:
         raise InputError(f"{path}: {what} is not made of numbers ({error}); {REPAIR}") from error
     if array.ndim != 1:
         raise InputError(f"{path}: {what} is not a list of numbers; {REPAIR}")
-    n_bad = int(np.count_nonzero(~np.isfinite(array)))
-    if n_bad:
-        raise InputError(f"{path}: {what}: {n_bad} of {len(array)} are no numbers; {REPAIR}")
-    return array
+    n_lost = int(np.count_nonzero(~np.isfinite(array)))
+    if n_lost > max_unknown * len(array):
+        raise InputError(f"{path}: {what}: {n_lost} of {len(array)} are no numbers; {REPAIR}")
+    return known_ones(array)
+
+
+def known_ones(values: Float[np.ndarray, "t"]) -> Float[np.ndarray, "t"]:
+    """Values with NaN where they are not finite: a lost sample costs its moment alone."""
+    return np.where(np.isfinite(values), values, np.nan)
 
 
 def later_ones(path: Path, times_s: Float[np.ndarray, "t"]) -> Bool[np.ndarray, "t"]:
-    """Which times lie after all those before them; the first does.
+    """Which times lie after all those before them; the first does, and one that is NaN does not.
 
     Raises InputError for fewer than two times, and where more than 5 % are not later.
     """
     n = len(times_s)
     if n < 2:
         raise InputError(f"{path}: {n} pulse samples; {REPAIR}")
-    later = np.ones(n, dtype=bool)
-    later[1:] = times_s[1:] > np.maximum.accumulate(times_s)[:-1]
+    latest_s = np.fmax.accumulate(np.concatenate([[-np.inf], times_s[:-1]]))
+    later = np.asarray(times_s > latest_s)
     n_dropped = n - int(np.count_nonzero(later))
     if n_dropped > MAX_DROPPED * n:
         raise InputError(
@@ -95,7 +109,7 @@ def make_label(
     Raises InputError as `later_ones` does, and for samples beyond float32, as which they are kept.
     """
     later = later_ones(path, times_s)
-    largest = float(np.abs(pulse).max())
+    largest = float(np.nanmax(np.abs(pulse)))
     if largest > LARGEST:
         raise InputError(f"{path}: pulse samples up to {largest:.3g}; {REPAIR}")
     n_dropped = len(later) - int(np.count_nonzero(later))

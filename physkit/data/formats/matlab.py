@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Float, Shaped
 
 from physkit.core.errors import InputError
-from physkit.data.formats.labels import REPAIR
+from physkit.data.formats.labels import MAX_UNKNOWN, REPAIR, known_ones
 
 HEADER_BYTES = 128
 """A text, the version and the byte order, in both formats."""
@@ -121,7 +121,8 @@ class MatFile(ABC):
     def signal(self, name: str) -> Float[np.ndarray, "t"]:
         """A variable or field that is one signal, as float64.
 
-        Raises InputError unless it has at least two values, in a row or a column, all finite.
+        NaN where a value is not finite. Raises InputError unless it has at least two values, in a
+        row or a column, and at most 30 % of them are not finite.
         """
         value = self.read(name)
         if isinstance(value, str) or np.iscomplexobj(value):
@@ -134,12 +135,12 @@ class MatFile(ABC):
             )
         samples: Float[np.ndarray, "t"] = value.reshape(-1).astype(np.float64)
         bad = np.flatnonzero(~np.isfinite(samples))
-        if len(bad):
+        if len(bad) > MAX_UNKNOWN * len(samples):
             raise InputError(
                 f"{self.path}: '{name}' holds NaN or infinity in {len(bad)} of {len(samples)} "
                 f"places, first in {bad[0]}; {REPAIR}"
             )
-        return samples
+        return known_ones(samples)
 
     def missing(self, name: str) -> InputError:
         """The error for a variable that is not there."""

@@ -93,11 +93,10 @@ def _read_arrays(
         raise InputError(
             f"{path}: not a label of COHFACE, with time, pulse and respiration ({error}); {REPAIR}"
         ) from error
-    times_s, pulse, respiration = (
-        numbers(path, array, name)
-        for array, name in zip(arrays, ("time", "pulse", "respiration"), strict=True)
+    times_s, pulse = (
+        numbers(path, array, name) for array, name in zip(arrays, ("time", "pulse"), strict=False)
     )
-    return times_s, pulse, respiration
+    return times_s, pulse, numbers(path, arrays[2], "respiration", max_unknown=1)
 
 
 def _recording(root: Path, subject: str, session: int) -> Recording:

@@ -84,9 +84,14 @@ class PureReader(Reader):
             raise InputError(f"{path}: neither images nor times of images; {REPAIR}")
         values = [value for _, value in packages]
         times_s = numbers(path, ((stamp - start_ns) * NS for stamp, _ in packages), "Timestamp")
-        pulse = numbers(path, [value.get("waveform") for value in values], "waveform")
+        lacking = sum("waveform" not in value for value in values)
+        if lacking:
+            raise InputError(
+                f"{path}: waveform: {lacking} of {len(values)} are not stated; {REPAIR}"
+            )
+        pulse = numbers(path, [value["waveform"] for value in values], "waveform")
         columns = {
-            column: numbers(path, [value[key] for value in values], key)
+            column: numbers(path, [value[key] for value in values], key, max_unknown=1)
             for column, key in COLUMNS.items()
             if all(key in value for value in values)
         }

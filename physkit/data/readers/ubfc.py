@@ -10,7 +10,14 @@ from jaxtyping import Bool, Float
 from physkit.core.errors import InputError
 from physkit.core.files import visible
 from physkit.data.formats.avi import n_pictures, write_avi
-from physkit.data.formats.labels import REPAIR, later_ones, make_label, numbers, read_lines
+from physkit.data.formats.labels import (
+    MAX_UNKNOWN,
+    REPAIR,
+    later_ones,
+    make_label,
+    numbers,
+    read_lines,
+)
 from physkit.data.formats.table import cells, number_rows, separator_of, shown
 from physkit.data.formats.writing import (
     check_session,
@@ -30,6 +37,8 @@ SET_2_FOLDER = re.compile(r"subject(\d+)")
 VIDEO = re.compile(r"vid.*\.avi")
 SET_1_FOLDER = re.compile(r"(\d+)-gt|after-exercise")
 SET_1_RATE_HZ = 62.0
+SET_1_COLUMNS = (("time", MAX_UNKNOWN), ("heart rate", 1.0), ("SpO2", 1.0), ("pulse", MAX_UNKNOWN))
+"""Columns of the label, and the largest share of each that may be no number."""
 
 
 class UbfcReader(Reader):
@@ -54,7 +63,7 @@ class UbfcReader(Reader):
         path = recording.path(recording.files[1])
         times_s, _, _ = _read_ground_truth(path)
         later = later_ones(path, times_s)
-        fps = (len(times_s) - 1) / float(times_s.max())
+        fps = (len(times_s) - 1) / float(np.nanmax(times_s))
         # The rate serves a video without times; of any video the times are replaced.
         video = VideoFile(recording.path(recording.files[0]), fps=fps)
         return _PairedVideo(video, times_s, later, path, fps=fps)
@@ -123,10 +132,8 @@ class UbfcSet1Reader(Reader):
                     f"rate, SpO2, pulse); {REPAIR}"
                 )
         times_ms, heart_rate_bpm, spo2_percent, pulse = (
-            numbers(path, column, what)
-            for column, what in zip(
-                zip(*rows, strict=True), ("time", "heart rate", "SpO2", "pulse"), strict=True
-            )
+            numbers(path, column, what, max_unknown=share)
+            for column, (what, share) in zip(zip(*rows, strict=True), SET_1_COLUMNS, strict=True)
         )
         columns = {"heart_rate_bpm": heart_rate_bpm, "spo2_percent": spo2_percent}
         return make_label(path, times_ms / 1000.0, pulse, columns)
@@ -213,14 +220,16 @@ def _read_ground_truth(
             f"{path}: {len(lines)} lines and not three (pulse, heart rate, time); {REPAIR}"
         )
     pulse, heart_rate_bpm, times_s = (
-        numbers(path, row, f"line {index}") for index, row in enumerate(number_rows(path, lines), 1)
+        numbers(path, row, f"line {index}", max_unknown=1 if index == 2 else MAX_UNKNOWN)
+        for index, row in enumerate(number_rows(path, lines), 1)
     )
     if not len(pulse) == len(heart_rate_bpm) == len(times_s):
         raise InputError(
             f"{path}: {len(pulse)}, {len(heart_rate_bpm)} and {len(times_s)} numbers in its "
             f"lines, which should be as many; {REPAIR}"
         )
-    return times_s - times_s[0], pulse, heart_rate_bpm
+    first_s = times_s[np.isfinite(times_s)][:1]
+    return times_s - first_s, pulse, heart_rate_bpm
 
 
 def _set_2_recording(root: Path, name: str) -> Recording:

@@ -66,16 +66,17 @@ def label_for_rate(label: Pulse, *, fps: float) -> Pulse:
     """A clean label without what would fold back when it is sampled at `fps` Hz.
 
     A label that is hardly faster than that stays as it is. A faster one is put on a uniform clock
-    of its own rate and low-passed, in each run by itself.
+    of its own rate in each run, and low-passed there.
     """
-    label_fps = mean_fps(label.timestamps_s)
-    if not label_fps > FASTER * fps:
+    label_fps, runs = mean_fps(label.timestamps_s), _runs(label)
+    if not (label_fps > FASTER * fps and runs):
         return label
-    samples, timestamps_s = resample(label.samples, label.timestamps_s, fps=label_fps)
-    for run in seen_runs(samples, timestamps_s):
-        samples[run] = lowpass(samples[run], fps=label_fps, cutoff_hz=CUTOFF * fps)
-    finite = np.isfinite(samples)
-    return Pulse(samples[finite], timestamps_s[finite])
+    samples, clocks_s = [], []
+    for run in runs:
+        even, times_s = resample(label.samples[run], label.timestamps_s[run], fps=label_fps)
+        samples.append(lowpass(even, fps=label_fps, cutoff_hz=CUTOFF * fps))
+        clocks_s.append(times_s)
+    return Pulse(np.concatenate(samples), np.concatenate(clocks_s))
 
 
 class LabelClock:

@@ -52,7 +52,7 @@ class RandomWindows:
         self._ends = np.cumsum(_weights(roomy, config.weighting))
         room = sum(self._reader.room(stretch) // config.n_frames for _, stretch in roomy)
         self._n_windows = config.windows_per_epoch or room
-        self.left_out = (*self.table.left_out, *short)
+        self.left_out = (*self.table.unusable, *self.table.left_out, *short)
         """What is not drawn from, and why; one sentence each."""
 
     def __len__(self) -> int:
@@ -148,7 +148,7 @@ class SlidingWindows:
         roomy, short = _with_room(self.table, self._reader, self._n_frames)
         self.slots = tuple(slot for entry in roomy for slot in self._slots(*entry))
         """When each window begins."""
-        self.left_out = (*self.table.left_out, *short)
+        self.left_out = (*self.table.unusable, *self.table.left_out, *short)
         """What is not listed, and why; one sentence each."""
 
     def __len__(self) -> int:

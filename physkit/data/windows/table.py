@@ -2,14 +2,16 @@
 
 import itertools
 import os
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float64, Int32
 
+from physkit.core.causes import cause_of
 from physkit.core.errors import InputError
+from physkit.core.naming import natural_order
 from physkit.data.store import NO_SEGMENT, Store, StoredRecording, open_store
 from physkit.data.windows.config import WindowSource
 from physkit.data.windows.label import EDGE_S, LabelClock, clean_label, label_for_rate, label_runs
@@ -107,45 +109,88 @@ class WindowTable:
     """Side of every crop."""
     left_out: tuple[str, ...]
     """What was asked for and is not there; one sentence each."""
+    unusable: tuple[str, ...] = ()
+    """Recordings that cannot be read; one sentence each."""
 
 
 def window_table(sources: Sequence[WindowSource]) -> WindowTable:
     """Reads the times, segments and labels of all recordings once.
 
-    Raises InputError for a store without recordings, for crops of different sizes, and for a label
-    that is flat or empty.
+    A recording that cannot be used, whatever is wrong with it, is left out.
+    Raises InputError for a store without recordings, where none can be used, and for stores of
+    crops of different sizes.
     """
     recordings: list[UsableRecording] = []
     left_out: list[str] = []
+    unusable: list[str] = []
     first: StoredRecording | None = None
     for source in sources:
-        for stored in _selected(source, left_out):
-            first = first or stored
-            _check_sizes(first, stored)
-            recordings.append(_usable(source.store, stored))
+        usable = _usable_ones(source, left_out, unusable)
+        if usable:
+            first = first or usable[0][0]
+            _check_sizes(first, usable[0][0])
+        recordings += [one for _, one in usable]
+    if first is None and unusable:
+        raise InputError(unusable[0])
     if first is None:
         raise InputError("no store was given to take windows from; name one made by physkit prep")
-    return WindowTable(tuple(recordings), first.size_px, tuple(left_out))
+    told = tuple(dict.fromkeys(unusable))
+    return WindowTable(tuple(recordings), first.size_px, tuple(left_out), told)
 
 
-def _selected(source: WindowSource, left_out: list[str]) -> list[StoredRecording]:
+def _usable_ones(
+    source: WindowSource, left_out: list[str], unusable: list[str]
+) -> list[tuple[StoredRecording, UsableRecording]]:
     """The recordings of a source; adds to `left_out` the people whom the store lacks."""
+    usable = []
+    for stored in _selected(source, left_out, unusable):
+        try:
+            usable.append((stored, _usable(source.store, stored)))
+        except Exception as error:  # noqa: BLE001 (told as left out: the others must go on)
+            unusable.append(_told(stored.place, error))
+    sizes = Counter(stored.size_px for stored, _ in usable)
+    usual = max(sizes, key=sizes.__getitem__, default=0)
+    unusable += [
+        f"{stored.place}: crops of {stored.size_px} px, but most of the store have {usual} px; "
+        f"prepare it anew with --size {usual}"
+        for stored, _ in usable
+        if stored.size_px != usual
+    ]
+    return [(stored, one) for stored, one in usable if stored.size_px == usual]
+
+
+def _told(place: str, error: Exception) -> str:
+    """Why a recording is left out, with its place."""
+    cause = cause_of(error)
+    return cause if cause.startswith(place) else f"{place}: {cause}"
+
+
+def _selected(
+    source: WindowSource, left_out: list[str], unusable: list[str]
+) -> list[StoredRecording]:
+    """The recordings of some people that say whose they are."""
     store = open_store(source.store)
     if not store:
         raise InputError(f"{source.store}: holds no recordings; rerun physkit prep")
-    recordings = list(store.values())
-    if source.subjects is None:
-        return recordings
-    present = {recording.subject for recording in recordings}
-    missing = [subject for subject in source.subjects if subject not in present]
-    if len(missing) == len(source.subjects):
+    cause = "only a part of it is there; run physkit prep again, or copy it anew"
+    unusable += [f"{store.path}/{name}: {cause}" for name in store.partial]
+    whose: dict[str, list[StoredRecording]] = {}
+    for name in store.names:
+        try:
+            recording = store[name]
+            whose.setdefault(recording.subject, []).append(recording)
+        except InputError as error:
+            unusable.append(str(error))
+    subjects = tuple(whose) if source.subjects is None else source.subjects
+    missing = [subject for subject in subjects if subject not in whose]
+    if len(missing) == len(subjects) and whose:
         raise InputError(
             f"{source.store}: holds none of the subjects {', '.join(missing) or '(none named)'}; "
-            f"it has {', '.join(store.subjects)}"
+            f"it has {', '.join(sorted(whose, key=natural_order))}"
         )
     left_out += [f"{source.store}: subject '{subject}' is not in it" for subject in missing]
-    wanted = set(source.subjects)
-    return [recording for recording in recordings if recording.subject in wanted]
+    wanted = (recording for s in set(subjects) & set(whose) for recording in whose[s])
+    return sorted(wanted, key=lambda recording: natural_order(recording.name))
 
 
 def _check_sizes(first: StoredRecording, other: StoredRecording) -> None:

@@ -13,7 +13,7 @@ from physkit.train.run.config import FitConfig
 
 if TYPE_CHECKING:
     from physkit.data.store import StoredRecording
-    from physkit.inference.recordings import LeftOut
+    from physkit.evaluate.predictions import LeftOut
 
 OF_A_RUN = ("best", "last")
 
@@ -39,7 +39,7 @@ def check_test(config: CheckConfig, *, progress: bool = False) -> EvaluateResult
 def _check(config: CheckConfig, purpose: str, *, progress: bool) -> EvaluateResult:
     """Raises PhyskitError for stores or weights that cannot be used, and for people known to the
     weights."""
-    from physkit.evaluate.predictions import write_predictions
+    from physkit.evaluate.predictions import with_even_conditions, write_predictions
     from physkit.evaluate.scoring import score
     from physkit.inference.recordings import predict_recordings
     from physkit.train.run.sources import divided
@@ -68,10 +68,17 @@ def _check(config: CheckConfig, purpose: str, *, progress: bool) -> EvaluateResu
     if not predicted:
         raise InputError(f"{purpose}: no recording could be read; {': '.join(left_out[0])}")
     file = out / "predictions.parquet"
-    write_predictions(predicted, file)
+    write_predictions(with_even_conditions(predicted), file)
     how = config.score
-    result = score(file, protocol=how.protocol, window_s=how.length_s, hr=how.hr, out=out)
-    return EvaluateResult(result, config.model.model, tuple(left_out), out, notes)
+    result = score(
+        file,
+        protocol=how.protocol,
+        window_s=how.length_s,
+        hr=how.hr,
+        out=out,
+        left_out=left_out,
+    )
+    return EvaluateResult(result, config.model.model, out, notes)
 
 
 def _weights(config: CheckConfig) -> Path:

@@ -142,7 +142,14 @@ class FitResult:
     seconds: float
     """Time it took, that before a resumption included."""
     notes: tuple[str, ...] = ()
-    """What was left out, or chosen without being asked for."""
+    """What was chosen without being asked for, and who is not there or too short to train on."""
+    left_out: tuple[str, ...] = ()
+    """Recordings that could not be read, with the cause; one sentence each."""
+
+    @property
+    def exit_status(self) -> int:
+        """0 only when every recording could be read."""
+        return 1 if self.left_out else 0
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON object with these names; NaN becomes null."""
@@ -155,6 +162,7 @@ class FitResult:
             "n_steps": self.n_steps,
             "loss": _finite(self.loss),
             "seconds": self.seconds,
+            "left_out": list(self.left_out),
             "notes": list(self.notes),
         }
 
@@ -163,6 +171,7 @@ class FitResult:
         return [
             f"{self.n_steps} steps in {self.seconds:.0f} s, loss {self.loss:.4f}",
             f"validation MAE {self.validation_mae_bpm:.2f} bpm, after step {self.best_step}",
+            *(f"left out: {cause}" for cause in self.left_out),
             *(f"note: {note}" for note in self.notes),
             f"best {self.best}",
             f"last {self.last}",

@@ -88,7 +88,10 @@ class _Run:
         self.best, self.patience, callbacks = self._callbacks(progress=progress)
         self.trainer = self._trainer(callbacks, record, state, progress=progress)
         self.state = state
-        self.notes = (*notes, *windows.left_out, *validation.left_out)
+        every = (*tables.values(), *test.values())
+        self.left_out = tuple(dict.fromkeys(one for table in every for one in table.unusable))
+        said = (*notes, *windows.left_out, *validation.left_out)
+        self.notes = tuple(note for note in said if note not in self.left_out)
 
     def _callbacks(
         self, *, progress: bool
@@ -178,6 +181,7 @@ class _Run:
             loss=self.module.last_loss,
             seconds=self.module.elapsed_s,
             notes=self.notes,
+            left_out=self.left_out,
         )
 
     def _train(self) -> None:

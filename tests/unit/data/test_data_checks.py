@@ -16,6 +16,7 @@ from physkit.data.checks import (
     check_lag,
     check_lengths,
     check_rate,
+    check_recording,
     longest_flat_s,
     plateau_share,
 )
@@ -66,6 +67,31 @@ def test_times_that_are_missing_or_run_backwards_are_errors() -> None:
         (finding,) = check_frame_times(times_s)
         assert (finding.check, finding.severity) == ("frame-times", "error")
     assert check_frame_times(missing)[0].measured == {"n_missing": 1}
+
+
+@pytest.mark.parametrize(
+    ("scale", "unit"), [(1e3, "milliseconds"), (1e6, "microseconds"), (1e9, "nanoseconds")]
+)
+def test_times_in_another_unit_are_errors_that_name_it(scale: float, unit: str) -> None:
+    pulse = label()
+    for (finding,) in (
+        check_frame_times(scale * even()),
+        check_label(Pulse(pulse.samples, scale * pulse.timestamps_s)),
+    ):
+        assert (finding.severity, unit in finding.message) == ("error", True)
+
+
+def test_a_label_of_another_time_is_an_error() -> None:
+    (finding,) = check_recording(even(), Pulse(label().samples, label().timestamps_s + 1.7e9))
+    assert (finding.check, finding.severity) == ("length-mismatch", "error")
+    assert "covers 0.00 s of the video's 19.97 s" in finding.message
+
+
+def test_one_wild_time_is_a_gap() -> None:
+    times_s = label().timestamps_s.copy()
+    times_s[-1] = 3e10
+    findings = check_recording(even(), Pulse(label().samples, times_s))
+    assert [(f.check, f.severity) for f in findings] == [("label-times", "warning")]
 
 
 def test_dropped_frames_are_counted() -> None:

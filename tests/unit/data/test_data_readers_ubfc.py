@@ -168,6 +168,18 @@ def test_a_damaged_label_is_named(set_2, content, problem):
     assert problem in str(caught.value)
 
 
+def test_a_lost_number_costs_its_moment_alone(set_2):
+    lines = [line.split() for line in truth_file(set_2).read_text().splitlines()]
+    lines[0][7], lines[1], lines[2][0], lines[2][20] = "nan", ["nan"] * 40, "nan", "inf"
+    truth_file(set_2).write_text("\n".join(" ".join(line) for line in lines))
+    recording = only(SET_2, set_2)
+    label = SET_2.read_label(recording)
+    assert label.warnings == ("ground_truth.txt: dropped 2 of 40 samples, not later than before",)
+    assert np.flatnonzero(np.isnan(label.pulse.samples)).tolist() == [6]
+    assert label.pulse.timestamps_s[:2] == pytest.approx([0, 1 / 30], abs=1e-3)
+    assert len(read_frames(SET_2, set_2)) == 38
+
+
 @pytest.mark.parametrize("lacking", ["vid.avi", "ground_truth.txt"])
 def test_a_recording_that_lacks_a_file_is_listed_and_the_file_named(set_2, lacking):
     (set_2 / "subject1" / lacking).unlink()

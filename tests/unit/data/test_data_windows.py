@@ -2,6 +2,7 @@
 
 import multiprocessing
 import pickle
+import shutil
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -446,6 +447,32 @@ def test_stores_of_different_crops_do_not_mix(steady: Path, tmp_path: Path) -> N
     sources = [WindowSource(str(steady)), WindowSource(str(tmp_path / "b.zarr"))]
     with pytest.raises(InputError, match=r"b\.zarr/s1_1: crops of 6 px.*s1_1 have 4 px"):
         RandomWindows(sources, SHORT)
+
+
+def test_what_one_recording_does_leaves_it_out_and_takes_the_others(
+    steady: Path, tmp_path: Path
+) -> None:
+    store = shutil.copytree(steady, tmp_path / "a.zarr")
+    write_steady(store, "larger", size_px=6, subject="s4")
+    times_s = np.arange(90) / 30
+    for name, label_times_s in (("still", times_s), ("back", times_s[::-1].copy())):
+        write_recording(
+            store,
+            name,
+            frames=numbered(90),
+            times_s=times_s,
+            label=np.ones(90) if name == "still" else sine(70)(times_s),
+            label_times_s=label_times_s,
+            subject=name,
+        )
+    (store / "s3_1" / "zarr.json").write_text("{")
+    table = window_source.window_table([WindowSource(str(store))])
+    assert {recording.name for recording in table.recordings} == {"s1_1", "s2_1"}
+    problems = {Path(told.split(":")[0]).name: told for told in table.unusable}
+    assert set(problems) == {"larger", "still", "back", "s3_1"}
+    assert "crops of 6 px, but most of the store have 4 px" in problems["larger"]
+    assert "the label is flat" in problems["still"]
+    assert "the label's times do not increase" in problems["back"]
 
 
 def test_a_store_without_recordings_is_refused(tmp_path: Path) -> None:
