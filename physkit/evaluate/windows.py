@@ -13,7 +13,7 @@ from physkit.signal.beats import find_beats
 from physkit.signal.filters import bandpass, detrend, smoothness_of_cutoff
 from physkit.signal.heart_rate import fft_heart_rate_bpm, heart_rate_bpm, peak_heart_rate_bpm
 from physkit.signal.quality import signal_quality, snr_db, window_qualities
-from physkit.signal.reading import DRIFT_HZ
+from physkit.signal.rate_over_time import DRIFT_HZ
 from physkit.signal.resample import resample
 
 
