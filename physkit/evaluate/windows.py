@@ -20,7 +20,8 @@ from physkit.signal.heart_rate import (
     spectral_heart_rate_bpm,
 )
 from physkit.signal.quality import MIN_QUALITY_S, signal_quality, snr_db, window_qualities
-from physkit.signal.reading import DRIFT_HZ, MIN_SEEN_S
+from physkit.signal.rate_over_time import DRIFT_HZ
+from physkit.signal.reading import MIN_SEEN_S
 from physkit.signal.resample import resample
 
 MIN_PIECE_S = 2.0

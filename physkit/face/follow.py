@@ -8,6 +8,7 @@ from physkit.face.box import Box, shift
 from physkit.face.cuts import CutFinder
 from physkit.face.dead_band import DeadBand
 from physkit.face.detect.base import Detection, FaceDetector
+from physkit.face.numbers import FaceNumbers
 from physkit.face.search import GATE, FaceSearch
 from physkit.face.track import CUT_LEVEL, MIN_VISIBLE, TrackedFrame, visible_face
 from physkit.media.frames import Frame
@@ -60,6 +61,7 @@ class FaceFollower:
         self._searched_s = -math.inf
         self._seen_s = -math.inf
         self._segment = -1
+        self._numbers = FaceNumbers()
 
     def see(self, frame: Frame) -> TrackedFrame:
         """The frame and the face in it. Frames come in order of time; some may be left out."""
@@ -69,6 +71,7 @@ class FaceFollower:
         if self._cuts.is_cut(frame.picture):
             self._face = self._move = None
             self._searched_s = -math.inf
+            self._numbers.forget()
         if now_s - self._searched_s >= self.config.detect_every_s:
             self._search_in(frame)
         visible = None
@@ -77,7 +80,8 @@ class FaceFollower:
             visible = visible_face(frame, box, self._face_box, self.config.min_visible)
         if self._face is None or visible is None:
             return TrackedFrame(frame, None, 0.0, None)
-        return TrackedFrame(frame, visible, self._face.confidence, self._segment)
+        confidence, number = self._face.confidence, self._numbers.latest
+        return TrackedFrame(frame, visible, confidence, self._segment, number)
 
     def _search_in(self, frame: Frame) -> None:
         now_s = self._searched_s = frame.timestamp_s
@@ -87,10 +91,12 @@ class FaceFollower:
         seen, held = self._face.box, None
         if self._move is not None and now_s - self._seen_s <= MAX_GAP_S:
             held = self._move.at(now_s)
-        if held is None or shift(held, seen) > GATE:
+        is_followed = held is not None and shift(held, seen) <= GATE
+        if held is None or not is_followed:
             self._segment += 1
             held, goal = seen, seen
         else:
             goal = self.config.dead_band.moved(held, seen)
+        self._numbers.see(seen, now_s, is_followed=is_followed)
         self._move = _BoxMove(held, goal, now_s, self.config.detect_every_s)
         self._seen_s = now_s

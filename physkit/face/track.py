@@ -7,6 +7,7 @@ from physkit.face.box import Box, shift
 from physkit.face.cuts import CutFinder
 from physkit.face.dead_band import DeadBand
 from physkit.face.detect.base import Detection, FaceBoxRule, FaceDetector
+from physkit.face.numbers import FaceNumbers
 from physkit.face.search import GATE, FaceSearch
 from physkit.media.frames import Frame
 
@@ -46,6 +47,8 @@ class TrackedFrame:
     """Confidence of the detection, interpolated between detections; 0 without a face."""
     segment: int | None
     """Number of the unbroken stretch of one face, from 0; None without a face."""
+    face_number: int | None = None
+    """Number of the face, from 0; see `FaceNumbers`. None without a face."""
 
 
 def visible_face(frame: Frame, box: Box, rule: FaceBoxRule, min_visible: float) -> Box | None:
@@ -94,6 +97,7 @@ class FaceTracker:
         self._last_searched: _SearchedFrame | None = None
         self._held: Box | None = None
         self._segment = -1
+        self._numbers = FaceNumbers()
 
     def track(self, frames: Iterable[Frame]) -> Iterator[TrackedFrame]:
         """Every frame, in order, at most `max_lookahead_frames` late."""
@@ -105,6 +109,7 @@ class FaceTracker:
             if self._cuts.is_cut(frame.picture):
                 yield from self._finish()
                 self._last_searched = None
+                self._numbers.forget()
             self._pending.append(frame)
             if self._is_due():
                 yield from self._finish()
@@ -158,11 +163,14 @@ class FaceTracker:
             self._held = None
             return
         known = before.face if before else None
-        if known is None or self._held is None or shift(known.box, latest.face.box) > GATE:
+        box, is_followed = latest.face.box, True
+        if known is None or self._held is None or shift(known.box, box) > GATE:
+            is_followed = False
             self._segment += 1
-            self._held = latest.face.box
+            self._held = box
         else:
-            self._held = self._dead_band.moved(self._held, latest.face.box)
+            self._held = self._dead_band.moved(self._held, box)
+        self._numbers.see(box, latest.timestamp_s, is_followed=is_followed)
 
     def _tracked(
         self,
@@ -183,4 +191,4 @@ class FaceTracker:
         visible = visible_face(frame, box, self._face_box, self.config.min_visible)
         if visible is None:
             return nothing
-        return TrackedFrame(frame, visible, confidence, self._segment)
+        return TrackedFrame(frame, visible, confidence, self._segment, self._numbers.latest)

@@ -13,7 +13,7 @@ from physkit.face.config import AUTO, FaceConfig
 from physkit.face.crop import crop_tracked
 from physkit.face.detect import DETECTORS
 from physkit.face.detect.base import FaceDetector
-from physkit.face.track import FaceTracker
+from physkit.face.track import FaceTracker, TrackedFrame
 from physkit.inference.prefetch import prefetch
 from physkit.media.crops import Crops, read_crops
 from physkit.media.frames import FrameSource
@@ -39,6 +39,20 @@ class TimedCrop:
     """Where the face lies in the frame, in pixels; None without a face, or where it is unknown."""
     confidence: float = 0.0
     """Confidence of the face; 0 without one, or where it is unknown."""
+    face_number: int | None = 0
+    """Number of the face: others may belong to somebody else. None without a face."""
+
+    @classmethod
+    def of_tracked(cls, seen: TrackedFrame, *, size: int) -> "TimedCrop":
+        """What a tracked frame shows, as a crop of size x size pixels."""
+        return cls(
+            timestamp_s=seen.frame.timestamp_s,
+            crop=crop_tracked(seen, size=size),
+            segment=seen.segment,
+            box=seen.box,
+            confidence=seen.confidence,
+            face_number=seen.face_number,
+        )
 
 
 def make_tracker(face: FaceConfig) -> tuple[FaceTracker, str]:
@@ -105,8 +119,7 @@ def tracked_crops(
     decoded = prefetch(source, depth=DECODED_AHEAD)
     with closing(decoded), closing(prefetch(tracker.track(decoded), depth=TRACKED_AHEAD)) as ahead:
         for seen in ahead:
-            crop = crop_tracked(seen, size=size)
-            yield TimedCrop(seen.frame.timestamp_s, crop, seen.segment, seen.box, seen.confidence)
+            yield TimedCrop.of_tracked(seen, size=size)
 
 
 def stored_crops(crops: Crops, *, size: int) -> Iterator[TimedCrop]:

@@ -1,8 +1,9 @@
-"""The picture of a pulse: its waveform, and the spectrum its heart rate was read from."""
+"""The picture of a pulse: its waveform, its spectrum, and its heart rate over time."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,8 +18,9 @@ from physkit.core.types import Pulse
 from physkit.core.units import bpm_from_hz
 from physkit.signal.filters import bandpass, detrend
 from physkit.signal.heart_rate import HIGH_HZ, LOW_HZ, spectral_heart_rate_bpm
-from physkit.signal.reading import pulse_spectrum
-from physkit.signal.resample import mean_fps, resample, seen_runs
+from physkit.signal.rate_over_time import RateOverTime
+from physkit.signal.reading import RateSource, pulse_spectrum
+from physkit.signal.resample import mean_fps, uniform_runs
 
 if TYPE_CHECKING:
     from physkit.inference.result import PulseResult
@@ -28,6 +30,13 @@ BAND_BPM = (30.0, 240.0)
 SAME_BPM = 0.5
 """Rates closer than this are one line in the picture, where a line is 0.4 bpm wide."""
 MIN_RUN_S = 2.0
+MEANS: Mapping[RateSource | None, str] = {
+    "beats": "mean rate, refined from beats",
+    "seconds": "mean rate of all seconds",
+    "spectrum": "of all pieces together",
+    None: "mean rate",
+}
+"""What the heart rate is where it is off the spectral peak."""
 PULSE_COLOUR = "#b3123f"
 SPECTRUM_COLOUR = "#333333"
 RAW_COLOUR = "#bbbbbb"
@@ -51,14 +60,14 @@ def rate_marks(result: PulseResult) -> tuple[RateMark, ...]:
 
     None where the result has no heart rate.
     """
-    rate_bpm, spectrum = result.heart_rate_bpm, pulse_spectrum(result.pulse)
+    rate_bpm, spectrum = result.heart_rate_bpm, pulse_spectrum(result.read_pulse)
     if rate_bpm is None or spectrum is None:
         return ()
     peak_bpm = spectral_heart_rate_bpm(spectrum)
     if not abs(peak_bpm - rate_bpm) > SAME_BPM:
         return (RateMark(rate_bpm, f"heart rate {rate_bpm:.1f} bpm, at the spectral peak", True),)
     return (
-        RateMark(rate_bpm, f"heart rate {rate_bpm:.1f} bpm: mean rate, refined from beats", True),
+        RateMark(rate_bpm, f"heart rate {rate_bpm:.1f} bpm: {MEANS[result.heart_rate_from]}", True),
         RateMark(peak_bpm, f"spectral peak {peak_bpm:.1f} bpm: most common rate", False),
     )
 
@@ -75,12 +84,16 @@ def check_plot_path(path: Path) -> None:
 
 def plot_pulse(result: PulseResult, path: Path) -> None:
     """Draw the pulse of a clip into a file. Raises InputError where it cannot be written."""
-    figure = Figure(figsize=(10, 6), layout="constrained")
-    wave, spectrum = figure.subplots(2, 1)
-    _draw_waveform(wave, result.pulse)
-    _draw_spectrum(spectrum, result)
+    over_time = result.heart_rate_over_time
+    n_parts = 2 if over_time is None else 3
+    figure = Figure(figsize=(10, 3 * n_parts), layout="constrained")
+    parts = figure.subplots(n_parts, 1)
+    _draw_waveform(parts[0], result.pulse)
+    _draw_spectrum(parts[1], result)
+    if over_time is not None:
+        _draw_over_time(parts[2], result, over_time)
     figure.suptitle(_title(result))
-    for axes in (wave, spectrum):
+    for axes in parts:
         axes.spines[["top", "right"]].set_visible(False)
     with whole_file(path) as unfinished:
         figure.savefig(unfinished, dpi=120, format=path.suffix[1:].lower())
@@ -111,11 +124,11 @@ def _draw_waveform(axes: Axes, pulse: Pulse) -> None:
 def _in_heart_band(pulse: Pulse) -> list[Pulse]:
     """Each run of seen pulse of two seconds or more, on a uniform clock, band-passed."""
     fps, parts = mean_fps(pulse.timestamps_s), []
-    for run in seen_runs(pulse.samples, pulse.timestamps_s):
-        values, times_s = resample(pulse.samples[run], pulse.timestamps_s[run], fps=fps)
-        if len(values) >= MIN_RUN_S * fps and fps > 2 * HIGH_HZ:
-            smooth = bandpass(detrend(values), fps=fps, low_hz=LOW_HZ, high_hz=HIGH_HZ, order=2)
-            parts.append(Pulse(smooth, times_s))
+    for run in uniform_runs(pulse, fps=fps):
+        if run.duration_s >= MIN_RUN_S and fps > 2 * HIGH_HZ:
+            x = detrend(run.pulse)
+            smooth = bandpass(x, fps=fps, low_hz=LOW_HZ, high_hz=HIGH_HZ, order=2)
+            parts.append(Pulse(smooth, run.start_s + np.arange(len(x)) / fps))
     return parts
 
 
@@ -123,7 +136,7 @@ def _draw_spectrum(axes: Axes, result: PulseResult) -> None:
     """Power over beats per minute, and the rates of `rate_marks`."""
     axes.set(xlabel="rate (beats per minute)", ylabel="power (share of largest)", xlim=BAND_BPM)
     axes.set_title("Spectrum", loc="left")
-    spectrum = pulse_spectrum(result.pulse)
+    spectrum = pulse_spectrum(result.read_pulse)
     if spectrum is None:
         axes.text(
             0.5, 0.5, "too little pulse for a spectrum", transform=axes.transAxes, ha="center"
@@ -138,3 +151,18 @@ def _draw_spectrum(axes: Axes, result: PulseResult) -> None:
     inside = (rate_bpm >= BAND_BPM[0]) & (rate_bpm <= BAND_BPM[1])
     power = spectrum.power[inside]
     axes.plot(rate_bpm[inside], power / power.max(), color=SPECTRUM_COLOUR, linewidth=1.2)
+
+
+def _draw_over_time(axes: Axes, result: PulseResult, over_time: RateOverTime) -> None:
+    """The heart rate of every second; the reported one, over the time that it is read from."""
+    times_s, rates_bpm = over_time.times_s, over_time.rates_bpm
+    axes.plot(times_s, rates_bpm, ".-", color=SPECTRUM_COLOUR, linewidth=1.2, label="8 s around")
+    if result.heart_rate_bpm is not None and result.faces:
+        ends_s = (result.faces[0].start_s, result.faces[0].end_s)
+        rate_bpm, label = result.heart_rate_bpm, f"heart rate {result.heart_rate_bpm:.1f} bpm"
+        axes.plot(ends_s, [rate_bpm] * 2, "--", color=PULSE_COLOUR, linewidth=1.2, label=label)
+    axes.set(xlabel="time (s)", ylabel="beats per minute")
+    axes.set_xlim(result.pulse.timestamps_s[0], result.pulse.timestamps_s[-1])
+    axes.margins(y=0.3)
+    axes.set_title("Heart rate over time", loc="left")
+    axes.legend(loc="upper right", frameon=False, ncols=2)

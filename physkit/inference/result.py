@@ -7,7 +7,10 @@ from typing import Any
 
 from physkit.core.table import labelled
 from physkit.core.types import Pulse
+from physkit.inference.faces import FaceReading, all_over_time
 from physkit.inference.waveform import LiveFigures
+from physkit.signal.rate_over_time import RateOverTime
+from physkit.signal.reading import RateSource
 
 
 @dataclass(frozen=True, eq=False)
@@ -15,7 +18,9 @@ class PulseResult:
     """What a clip says about the heart of the person in it."""
 
     heart_rate_bpm: float | None
-    """Beats per minute; None where the clip does not support a number (see warnings)."""
+    """Beats per minute, the mean rate; None where the clip does not support a number (see
+    warnings). Where several faces were seen, this and the other vital signs are those of the first
+    of `faces`."""
     respiration_rate_bpm: float | None
     """Breaths per minute, or None."""
     signal_quality: float
@@ -42,13 +47,32 @@ class PulseResult:
     """What to know before believing the numbers."""
     live: LiveFigures | None = None
     """How soon frames were answered, of a live run."""
+    faces: tuple[FaceReading, ...] = ()
+    """What each face says, the one that was seen longest first: no figure is over two of them."""
+    heart_rate_from: RateSource | None = None
+    """What the heart rate was read from; None without one."""
+
+    @property
+    def heart_rate_over_time(self) -> RateOverTime | None:
+        """The heart rate of every second, of whichever face was seen; None without a heart rate."""
+        return all_over_time(self.faces)
+
+    @property
+    def read_pulse(self) -> Pulse:
+        """The part of the pulse that the vital signs are read from."""
+        return self.faces[0].pulse if self.faces else self.pulse
 
     def to_dict(self) -> dict[str, Any]:
         """The documented JSON object; NaN becomes None."""
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         del fields["pulse"]
-        samples = self.pulse.samples.tolist()
-        fields["waveform"] = [None if math.isnan(value) else value for value in samples]
+        over_time = self.heart_rate_over_time
+        fields["heart_rate_over_time"] = over_time and {
+            "timestamps_s": over_time.times_s.tolist(),
+            "heart_rate_bpm": _without_nan(over_time.rates_bpm.tolist()),
+        }
+        fields["faces"] = [face.to_dict() for face in self.faces]
+        fields["waveform"] = _without_nan(self.pulse.samples.tolist())
         fields["timestamps_s"] = self.pulse.timestamps_s.tolist()
         fields["warnings"] = list(self.warnings)
         fields["live"] = dataclasses.asdict(self.live) if self.live else None
@@ -60,8 +84,13 @@ class PulseResult:
         def shown(value: float | None, unit: str) -> str:
             return "-" if value is None else f"{value:.1f} {unit}"
 
+        over_time = self.heart_rate_over_time
+        told = shown(self.heart_rate_bpm, "bpm")
+        if over_time is not None and not over_time.is_steady:
+            low_bpm, high_bpm = over_time.range_bpm
+            told += f" (mean; from {low_bpm:.0f} to {high_bpm:.0f})"
         rows = [
-            ("heart rate", shown(self.heart_rate_bpm, "bpm")),
+            ("heart rate", told),
             ("respiration rate", shown(self.respiration_rate_bpm, "breaths/min")),
             ("signal quality", f"{self.signal_quality:.2f} of 1"),
             ("signal to noise", shown(self.snr_db, "dB")),
@@ -78,3 +107,7 @@ class PulseResult:
             *labelled(rows),
             *(f"warning: {warning}" for warning in self.warnings),
         ]
+
+
+def _without_nan(values: list[float]) -> list[float | None]:
+    return [None if math.isnan(value) else value for value in values]

@@ -14,6 +14,7 @@ from physkit.core.errors import InputError
 from physkit.core.types import Pulse
 from physkit.core.units import MAX_GAP_S, frame_durations_s
 from physkit.inference.crops import TimedCrop
+from physkit.inference.faces import NO_FACE
 from physkit.nn.streaming import PulseModel
 
 ReadRows = Callable[[np.ndarray], np.ndarray]
@@ -118,6 +119,7 @@ class PulseStream:
         self._chunk_frames = chunk_frames
         self._times_s = array("d")
         self._samples = array("d")
+        self._face_numbers = array("i")
         self._owed: deque[int] = deque()
         self._waiting: list[np.ndarray] = []
         self._waiting_at: list[int] = []
@@ -134,6 +136,11 @@ class PulseStream:
     def n_frames(self) -> int:
         """Frames taken so far."""
         return len(self._times_s)
+
+    @property
+    def face_numbers(self) -> np.ndarray:
+        """The face of each frame so far (t,); `NO_FACE` where none was seen."""
+        return np.array(self._face_numbers, np.int64)
 
     @property
     def is_up_to_date(self) -> bool:
@@ -153,6 +160,8 @@ class PulseStream:
         """
         self._times_s.append(item.timestamp_s)
         self._samples.append(np.nan)
+        number = NO_FACE if item.crop is None else item.face_number
+        self._face_numbers.append(NO_FACE if number is None else number)
         if item.crop is None:
             return
         if self._is_new_stretch(item):
@@ -176,9 +185,17 @@ class PulseStream:
         return Pulse(np.array(self._samples), np.array(self._times_s))
 
     def recent(self, window_s: float) -> Pulse:
-        """A copy of the pulse of the last so many seconds; NaN, too, where a sample is owed."""
+        """A copy of the pulse of the last so many seconds of the face that was seen last.
+
+        NaN where it was not seen, and where a sample is owed.
+        """
         first = bisect_left(self._times_s, self._times_s[-1] - window_s) if self._times_s else 0
-        return Pulse(np.array(self._samples[first:]), np.array(self._times_s[first:]))
+        numbers = np.array(self._face_numbers[first:])
+        seen = numbers[numbers != NO_FACE]
+        samples = np.array(self._samples[first:])
+        if seen.size:
+            samples[numbers != seen[-1]] = np.nan
+        return Pulse(samples, np.array(self._times_s[first:]))
 
     def _is_new_stretch(self, item: TimedCrop) -> bool:
         last_s = self._latest_s

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+from jaxtyping import Int
+
 from physkit.core.types import Pulse
 
 
@@ -24,6 +27,8 @@ class Waveform:
 
     pulse: Pulse
     """One sample a frame that was read; NaN where no face was seen."""
+    face_numbers: Int[np.ndarray, "t"]
+    """The face of each frame; -1 where none was seen."""
     n_seen: int
     """Frames with a face."""
     detector: str | None

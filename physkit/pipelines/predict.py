@@ -29,10 +29,10 @@ def predict(input: str | Path, **options: Any) -> "PulseResult":  # noqa: A002
 
 def run(config: PredictConfig, *, progress: bool = False) -> "PulseResult":
     """Do what `physkit predict` does. progress: show a bar on a terminal's standard error."""
+    from physkit.inference.faces import read_faces, several_faces
     from physkit.inference.readers import choose_reader
     from physkit.inference.result import PulseResult
     from physkit.runtime.torch_cpu import flushed_denormals, torch_threads
-    from physkit.signal.reading import read_pulse
 
     if config.plot:
         from physkit.inference.plot import check_plot_path, plot_pulse
@@ -56,7 +56,8 @@ def run(config: PredictConfig, *, progress: bool = False) -> "PulseResult":
             f"{config.input}: no face in any of {n_frames} frames; "
             + "; ".join(waveform.warnings or ("show one upright face, large and well lit",))
         )
-    reading = read_pulse(pulse)
+    faces = read_faces(pulse, waveform.face_numbers)
+    reading = faces[0].reading
     span_s = float(pulse.timestamps_s[-1] - pulse.timestamps_s[0])
     result = PulseResult(
         heart_rate_bpm=reading.heart_rate_bpm,
@@ -71,7 +72,14 @@ def run(config: PredictConfig, *, progress: bool = False) -> "PulseResult":
         runtime=choice.runtime,
         detector=waveform.detector,
         pulse=pulse,
-        warnings=(*choice.notes, *waveform.warnings, *reading.warnings),
+        warnings=(
+            *choice.notes,
+            *waveform.warnings,
+            *several_faces(faces),
+            *reading.warnings,
+        ),
+        faces=faces,
+        heart_rate_from=reading.heart_rate_from,
         live=waveform.figures,
     )
     if config.plot:
@@ -116,7 +124,8 @@ def _read_waveform(config: PredictConfig, choice: "Choice", *, progress: bool) -
                 if item.timestamp_s - first_s >= length_s:
                     break
                 stream.push(item)
-        return Waveform(stream.finish(), stream.n_seen, detector, warnings=warnings())
+        pulse = stream.finish()
+        return Waveform(pulse, stream.face_numbers, stream.n_seen, detector, warnings=warnings())
 
     if Path(config.input).suffix.lower() in CROPS_SUFFIXES:
         crops, n_frames, notes = crops_of_file(

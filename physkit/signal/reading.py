@@ -1,9 +1,9 @@
 """Vital signs of a pulse of any length, with gaps and irregular timestamps."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
-from jaxtyping import Float
 
 from physkit.core.errors import InputError
 from physkit.core.types import Pulse
@@ -19,7 +19,8 @@ from physkit.signal.heart_rate import (
 )
 from physkit.signal.hrv import HRV, hrv, normal_intervals
 from physkit.signal.quality import signal_quality, snr_db
-from physkit.signal.resample import mean_fps, resample, seen_runs
+from physkit.signal.rate_over_time import DRIFT_HZ, RateOverTime, rate_over_time
+from physkit.signal.resample import Run, mean_fps, uniform_runs
 from physkit.signal.respiration import respiration_rate_bpm
 
 MIN_SEEN_S = 8.0
@@ -36,13 +37,15 @@ broadband noise as signal reaches it in 97 of 100 cases."""
 MIN_BEAT_QUALITY = 0.6
 """Least signal quality for single beats, and so for their variability and the respiration rate."""
 MIN_RATE_QUALITY = 0.9
-"""Least signal quality at which beats give a better mean rate than the spectrum."""
+"""Least signal quality at which beats give a better mean rate than the spectrum of a steady rate.
+Of a changing one `MIN_BEAT_QUALITY` is enough: the spectrum has no peak at its mean."""
 MIN_FPS = 8.0
 """Slower video cannot show the fastest heart rate and its shape."""
-DRIFT_HZ = 0.25
-"""Slower changes are drift."""
 SEGMENT_S = 30.0
 """Longer runs are read in windows of at most this length, since the heart rate changes."""
+RateSource = Literal["spectrum", "beats", "seconds"]
+"""What a heart rate is: the peak of the spectrum; that and beats together, or beats alone; or the
+mean of the rate over time."""
 
 
 @dataclass(frozen=True)
@@ -60,19 +63,11 @@ class PulseReading:
     hrv: HRV | None
     """Heart-rate variability of the longest unbroken run."""
     warnings: tuple[str, ...]
-    """Why a field is None, and what was left out; one sentence each."""
-
-
-@dataclass(frozen=True, eq=False)
-class _Run:
-    """An unbroken stretch of pulse on a uniform clock."""
-
-    pulse: Float[np.ndarray, "t"]
-    fps: float
-
-    @property
-    def duration_s(self) -> float:
-        return float(self.pulse.shape[0] / self.fps)
+    """Why a field is None, what was left out, where one number misleads; one sentence each."""
+    over_time: RateOverTime | None = None
+    """The heart rate of every second; None without a heart rate."""
+    heart_rate_from: RateSource | None = None
+    """What the heart rate was read from; None without one."""
 
 
 def read_pulse(
@@ -90,7 +85,7 @@ def read_pulse(
     if not fps >= MIN_FPS:
         problem = "fewer than two frames" if np.isnan(fps) else f"{fps:.1f} frames/s"
         return _nothing(f"no heart rate: {problem}; at least {MIN_FPS:.0f} frames/s are needed")
-    runs = _runs(pulse, fps)
+    runs = uniform_runs(pulse, fps=fps)
     usable = [run for run in runs if run.duration_s >= MIN_RUN_S]
     seen_s = sum(run.duration_s for run in usable)
     if seen_s < min_seen_s:
@@ -114,8 +109,18 @@ def read_pulse(
     believed = quality >= MIN_BEAT_QUALITY
     if not believed:
         warnings += (f"the pulse is weak: signal quality {quality:.2f}, so no beats are read",)
-    if quality >= MIN_RATE_QUALITY:
-        rate_bpm = _refined(rate_bpm, usable)
+    times_s = pulse.timestamps_s
+    over_time = rate_over_time(
+        usable, start_s=float(times_s[0]), end_s=float(times_s[-1]), min_quality=min_quality
+    )
+    source: RateSource = "spectrum"
+    if not over_time.is_steady:
+        rate_bpm, source = over_time.mean_bpm(usable), "seconds"
+        warnings += (_changes(over_time),)
+    least = MIN_RATE_QUALITY if over_time.is_steady else MIN_BEAT_QUALITY
+    beat_bpm = _refined(rate_bpm, usable) if quality >= least else None
+    if beat_bpm is not None:
+        rate_bpm, source = beat_bpm, "beats"
     return PulseReading(
         heart_rate_bpm=rate_bpm,
         respiration_rate_bpm=respiration_rate_bpm(longest.pulse, fps=fps) if believed else None,
@@ -123,6 +128,16 @@ def read_pulse(
         snr_db=_snr_db(usable, rate_bpm),
         hrv=hrv(find_beats(longest.pulse, fps=fps)) if believed else None,
         warnings=warnings,
+        over_time=over_time,
+        heart_rate_from=source,
+    )
+
+
+def _changes(over_time: RateOverTime) -> str:
+    low_bpm, high_bpm = over_time.range_bpm
+    return (
+        f"the heart rate changed between {low_bpm:.0f} and {high_bpm:.0f} bpm; the one number is "
+        "its mean, see the heart rate over time"
     )
 
 
@@ -131,7 +146,7 @@ def pulse_spectrum(pulse: Pulse) -> Spectrum | None:
     fps = mean_fps(pulse.timestamps_s)
     if not fps >= MIN_FPS:
         return None
-    usable = [run for run in _runs(pulse, fps) if run.duration_s >= MIN_RUN_S]
+    usable = [run for run in uniform_runs(pulse, fps=fps) if run.duration_s >= MIN_RUN_S]
     return _spectrum(usable) if usable else None
 
 
@@ -150,38 +165,32 @@ def _nothing(warning: str, *, quality: float = 0.0, more: tuple[str, ...] = ()) 
     return PulseReading(None, None, quality, None, None, (warning, *more))
 
 
-def _runs(pulse: Pulse, fps: float) -> list[_Run]:
-    runs = []
-    for run in seen_runs(pulse.samples, pulse.timestamps_s):
-        values, _ = resample(pulse.samples[run], pulse.timestamps_s[run], fps=fps)
-        runs.append(_Run(values, fps))
-    return runs
-
-
-def _left_out(runs: list[_Run], usable: list[_Run]) -> tuple[str, ...]:
+def _left_out(runs: list[Run], usable: list[Run]) -> tuple[str, ...]:
     seconds = sum(run.duration_s for run in runs) - sum(run.duration_s for run in usable)
     if seconds < 1.0:
         return ()
     return (f"{seconds:.1f} s of pulse in pieces under {MIN_RUN_S:.0f} s were left out",)
 
 
-def _segments(runs: list[_Run]) -> list[_Run]:
+def _segments(runs: list[Run]) -> list[Run]:
     """Detrended pieces of at most `SEGMENT_S`, overlapping by half where a run is longer."""
     segments = []
     for run in runs:
         n, length = run.pulse.shape[0], min(run.pulse.shape[0], int(SEGMENT_S * run.fps))
         x = detrend(run.pulse, smoothness=smoothness_of_cutoff(DRIFT_HZ, fps=run.fps))
         starts = np.linspace(0, n - length, 1 + int(np.ceil(2 * (n - length) / length)))
-        segments += [_Run(x[s : s + length], run.fps) for s in starts.astype(int)]
+        segments += [
+            Run(x[s : s + length], run.fps, run.start_s + s / run.fps) for s in starts.astype(int)
+        ]
     return segments
 
 
-def _spectrum(runs: list[_Run]) -> Spectrum:
+def _spectrum(runs: list[Run]) -> Spectrum:
     return average_spectrum([hann_spectrum(x.pulse, fps=x.fps) for x in _segments(runs)])
 
 
-def _refined(rate_bpm: float, runs: list[_Run]) -> float:
-    """The spectral rate of a clean pulse, corrected by its beats; `rate_bpm` where they disagree.
+def _refined(rate_bpm: float, runs: list[Run]) -> float | None:
+    """The rate of a clean pulse, corrected by its beats; None where they disagree.
 
     The peak of a spectrum differs from the mean rate where the rhythm is irregular or the amplitude
     changes. The beats of a short run depend on its first and last foot. So short runs take the mean
@@ -189,18 +198,18 @@ def _refined(rate_bpm: float, runs: list[_Run]) -> float:
     """
     beats = [b for r in runs if (b := find_beats(r.pulse, fps=r.fps)).shape[0] > 1]
     if not beats:
-        return rate_bpm
+        return None
     normal = np.concatenate([normal_intervals(b) for b in beats])
     if normal.mean() < 0.9:
-        return rate_bpm
+        return None
     beat_bpm = 60 / float(np.concatenate([np.diff(b) for b in beats])[normal].mean())
     if abs(beat_bpm - rate_bpm) > 0.1 * rate_bpm:
-        return rate_bpm
+        return None
     is_long = max(run.duration_s for run in runs) >= MIN_BEATS_S
     return beat_bpm if is_long else (beat_bpm + rate_bpm) / 2
 
 
-def _snr_db(runs: list[_Run], rate_bpm: float) -> float | None:
+def _snr_db(runs: list[Run], rate_bpm: float) -> float | None:
     ratios, weights = [], []
     for piece in _segments(runs):
         x = bandpass(piece.pulse, fps=piece.fps, low_hz=LOW_HZ, high_hz=HIGH_HZ)

@@ -1,15 +1,49 @@
 """Samples with true timestamps onto a uniform clock, gaps kept as gaps."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from jaxtyping import Float
 from scipy.interpolate import Akima1DInterpolator
 
 from physkit.core.errors import InputError
+from physkit.core.types import Pulse
 
 MAX_GAP_S = 0.5
 """Longest gap that is interpolated: under one beat at 120 bpm."""
 MOST_TICKS = 50_000_000
 """Longest uniform clock, 19 days at 30 Hz; one wild time would ask for all memory."""
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """An unbroken stretch of pulse on a uniform clock."""
+
+    pulse: Float[np.ndarray, "t"]
+    """Samples without NaN."""
+    fps: float
+    """Their rate in Hz."""
+    start_s: float
+    """Time of the first, on the clock of the whole pulse."""
+
+    @property
+    def duration_s(self) -> float:
+        """Length in seconds."""
+        return float(self.pulse.shape[0] / self.fps)
+
+    @property
+    def end_s(self) -> float:
+        """Time after the last sample."""
+        return self.start_s + self.duration_s
+
+
+def uniform_runs(pulse: Pulse, *, fps: float) -> list[Run]:
+    """The unbroken stretches of a pulse (see `seen_runs`), each resampled to `fps` Hz."""
+    runs = []
+    for seen in seen_runs(pulse.samples, pulse.timestamps_s):
+        values, times_s = resample(pulse.samples[seen], pulse.timestamps_s[seen], fps=fps)
+        runs.append(Run(values, fps, float(times_s[0])))
+    return runs
 
 
 def mean_fps(timestamps_s: Float[np.ndarray, "t"]) -> float:

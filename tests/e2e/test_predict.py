@@ -318,3 +318,30 @@ def looped(source: Path, target: Path, *, seconds: int) -> Path:
                 out.mux(packet)
             shift += last
     return target
+
+
+def test_two_people_with_a_cut_between_are_two_readings(
+    face_mp4: Path, assets: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import cv2
+
+    rng = np.random.default_rng(0)
+    pictures = []
+    other = next(iter(stored_pictures(assets / "videos" / "single_face.mp4")))[42:340, 148:446]
+    for picture, bpm, seconds in ((next(iter(stored_pictures(face_mp4))), 60, 12), (other, 90, 10)):
+        still = cv2.resize(picture, (160, 160)).astype(np.float32)
+        t = np.arange(25 * seconds) / 25
+        beat = 1 + 0.01 * np.sin(2 * np.pi * bpm / 60 * t)[:, None] * np.array([0.3, 1.0, 0.5])
+        grain = rng.normal(0, 2, (len(t), 160, 160, 1))
+        pictures += list(np.clip(still * beat[:, None, None] + grain, 0, 255).astype(np.uint8))
+    path = write_video(tmp_path / "two.mp4", pictures, codec_options={"crf": "8"})
+    answer = predicted(capsys, path, "--model", "pos")
+    rates_bpm = [face["heart_rate_bpm"] for face in answer["faces"]]
+    assert rates_bpm == [pytest.approx(60, abs=1), pytest.approx(90, abs=1)]
+    assert answer["heart_rate_bpm"] == rates_bpm[0]
+    assert answer["faces"][0]["end_s"] == pytest.approx(12, abs=0.1)
+    assert "2 faces were read" in " ".join(answer["warnings"])
+    over_time = answer["heart_rate_over_time"]
+    series = dict(zip(over_time["timestamps_s"], over_time["heart_rate_bpm"], strict=True))
+    assert series[6.0] == pytest.approx(60, abs=2)
+    assert series[17.0] == pytest.approx(90, abs=2)

@@ -57,6 +57,11 @@ class Measurement:
         """Frames with a face so far."""
         return self._stream.n_seen
 
+    @property
+    def face_numbers(self) -> np.ndarray:
+        """The face of each frame so far (t,); -1 where none was seen."""
+        return self._stream.face_numbers
+
     def run(self, inbox: FreshQueue[TimedCrop]) -> None:
         """Reads all that comes until the queue is over."""
         is_busy, n_taken = False, 0
@@ -72,7 +77,7 @@ class Measurement:
             self.pulse = self._stream.finish()
 
     def recent(self, window_s: float) -> Pulse:
-        """The pulse of the last so many seconds."""
+        """The pulse of the last so many seconds of the face that was seen last."""
         with self._lock:
             return self._stream.recent(window_s)
 

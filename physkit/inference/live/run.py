@@ -10,7 +10,6 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
-from physkit.face.crop import crop_tracked
 from physkit.face.follow import FaceFollower
 from physkit.inference.crops import TimedCrop, choose_detector, crops_of_file
 from physkit.inference.live.interrupt import CtrlC
@@ -114,8 +113,9 @@ class _Run:
         assert pulse is not None
         figures = LiveFigures(*self.measurement.latency_ms(), self.n_dropped())
         warnings = self._warnings(len(pulse.samples), figures.dropped_frames)
-        n_seen, detector = self.measurement.n_seen, self._input.detector
-        return Waveform(pulse, n_seen, detector, figures, tuple(warnings))
+        measurement, detector = self.measurement, self._input.detector
+        numbers, n_seen = measurement.face_numbers, measurement.n_seen
+        return Waveform(pulse, numbers, n_seen, detector, figures, tuple(warnings))
 
     def _capture(self) -> None:
         items = self._input.items
@@ -163,9 +163,7 @@ def _open_input(config: PredictConfig, size_px: int) -> _Input:
     follower = FaceFollower(detector)
 
     def crop(frame: Frame) -> TimedCrop:
-        seen = follower.see(frame)
-        face = crop_tracked(seen, size=size_px)
-        return TimedCrop(frame.timestamp_s, face, seen.segment, seen.box, seen.confidence)
+        return TimedCrop.of_tracked(follower.see(frame), size=size_px)
 
     source = open_frames(config.input, fps=config.fps)
     return _Input(source, crop, source.close, name, lambda: source.warnings)

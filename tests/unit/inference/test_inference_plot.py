@@ -31,6 +31,7 @@ def read(samples: np.ndarray) -> PulseResult:
         detector=None,
         pulse=pulse,
         warnings=reading.warnings,
+        heart_rate_from=reading.heart_rate_from,
     )
 
 
