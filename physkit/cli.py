@@ -195,8 +195,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except PhyskitError as error:
         print(f"physkit: {' '.join(str(error).split())}", file=sys.stderr)
         return EXIT_BAD_INPUT
-    except KeyboardInterrupt:
-        print("physkit: interrupted", file=sys.stderr)
+    except KeyboardInterrupt as error:
+        print(": ".join(["physkit: interrupted", *map(str, error.args)]), file=sys.stderr)
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         _abandon_output()

@@ -44,14 +44,18 @@ AnyPath = TypeVar("AnyPath", bound=Path)
 def whole_file(path: Path) -> Iterator[Path]:
     """A name beside `path` to write to, which becomes `path` when the block ends without an error.
 
+    Its mode is what the umask says.
+
     Raises InputError where nothing can be written there; then nothing is left behind.
     """
     import tempfile  # 0.7 MB, which a session that only reads does without
 
     try:
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-            unfinished = Path(folder) / path.name
+            unfinished, ordinary = Path(folder) / path.name, Path(folder) / ".ordinary"
             yield unfinished
+            ordinary.touch()
+            unfinished.chmod(ordinary.stat().st_mode)  # some writers let nobody else read
             os.replace(unfinished, path)
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error}); choose another place") from error

@@ -210,8 +210,18 @@ def interrupts() -> Iterator[Handler]:
     signal.signal(signal.SIGINT, before)
 
 
-def test_an_interrupted_run_ends_at_once_and_goes_on_later(
-    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, interrupts: Handler
+@pytest.mark.parametrize(
+    ("number", "presses", "kept"), [("SIGINT", 1, 3), ("SIGINT", 2, 2), ("SIGTERM", 1, 3)]
+)
+def test_an_interrupted_run_keeps_its_last_step_and_goes_on_later(
+    number: str,
+    presses: int,
+    kept: int,
+    store: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    interrupts: Handler,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     from physkit.losses import mse as true
 
@@ -219,17 +229,24 @@ def test_an_interrupted_run_ends_at_once_and_goes_on_later(
     loss = true.mse
 
     def stops(prediction: Tensor, label: Tensor, *, fps: Tensor) -> Tensor:
-        if next(calls) == 3:
-            signal.raise_signal(signal.SIGINT)
+        if next(calls) == 2:
+            for _ in range(presses):
+                signal.raise_signal(getattr(signal, number))
         return loss(prediction, label, fps=fps)
 
+    undisturbed = small_run(store, tmp_path / "undisturbed", max_steps=6)
+    physkit.fit(undisturbed)
     monkeypatch.setattr(true, "mse", stops)
-    config = small_run(store, tmp_path / "run", checkpoint_every=1, resume=True)
-    with pytest.raises(KeyboardInterrupt):
+    every = 2 if presses == 2 else 100
+    config = small_run(store, tmp_path / "run", max_steps=6, checkpoint_every=every, resume=True)
+    state = tmp_path / "run" / "state.ckpt"
+    with pytest.raises(KeyboardInterrupt, match=f"step {kept} is kept in {state}; go on by --run"):
         physkit.fit(config)
     assert signal.getsignal(signal.SIGINT) is interrupts
-    assert read_state(tmp_path / "run" / "state.ckpt")["global_step"] == 3
-    assert physkit.fit(config).n_steps == 4
+    assert ("Ctrl-C again: at once" in capfd.readouterr().err) == (number == "SIGINT")
+    assert read_state(state)["global_step"] == kept
+    assert physkit.fit(config).n_steps == 6
+    assert losses(config) == losses(undisturbed)
 
 
 def test_recomputing_clips_changes_nothing_of_a_run(store: Path, tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
+from physkit.core.interrupt import CtrlC
 from physkit.face.follow import FaceFollower
 from physkit.inference.crops import TimedCrop, choose_detector, crops_of_file
-from physkit.inference.live.interrupt import CtrlC
 from physkit.inference.live.measure import Measurement
 from physkit.inference.live.queue import Captured, FreshQueue
 from physkit.inference.live.source import Pacer, capture

@@ -10,6 +10,7 @@ import torch
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor
 
 from physkit.core.errors import InputError
@@ -87,30 +88,56 @@ def read_state(path: Path) -> dict[str, Any]:
 
 
 class KeepState(Checkpoint, StepCallback):
-    """Writes the state every so many optimizer steps, and after each validation.
+    """Writes the state every so many optimizer steps, after each validation, and when it must end.
 
     Lightning's ModelCheckpoint saves before the step is logged, so that a killed run would lack a
     row of its log, and between a step and the validation that is due. Must come after all callbacks
     whose state it saves.
+
+    must_end: whether somebody wishes the run to end; then KeyboardInterrupt follows.
     """
 
-    def __init__(self, path: Path, *, every: int, validate_every: int) -> None:
+    def __init__(
+        self, path: Path, *, every: int, validate_every: int, must_end: Callable[[], bool]
+    ) -> None:
         self.path = path
         self.every = every
         self.validate_every = validate_every
+        self.must_end = must_end
+        self.step = 0
+        """Optimizer steps of the state in the file, where this run wrote it."""
 
     def on_between_batches(self, trainer: Trainer, pl_module: PulseModule) -> None:
         """Save, where it is time to, and no validation did."""
-        step = trainer.global_step
-        is_due = step % self.every == 0 and step % self.validate_every != 0
-        if pl_module.has_stepped and is_due:
+        if not pl_module.has_stepped:
+            return
+        step, must_end = trainer.global_step, self.must_end()
+        if trainer.world_size > 1:
+            must_end = trainer.strategy.reduce_boolean_decision(must_end, all=False)
+        if step % self.validate_every and (must_end or step % self.every == 0):
             pl_module.check_weights()
-            trainer.save_checkpoint(self.path)
+            self._save(trainer)
+        if must_end:
+            raise KeyboardInterrupt
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Save."""
         if trainer.state.fn == "fit":
-            trainer.save_checkpoint(self.path)
+            self._save(trainer)
+
+    def on_exception(
+        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
+    ) -> None:
+        """Save on SIGTERM, by which Lightning ends after a batch is logged and validated."""
+        assert isinstance(pl_module, PulseModule)
+        is_new = trainer.global_step > self.step and pl_module.has_stepped
+        if isinstance(exception, SIGTERMException) and is_new:
+            pl_module.check_weights()
+            self._save(trainer)
+
+    def _save(self, trainer: Trainer) -> None:
+        trainer.save_checkpoint(self.path)
+        self.step = trainer.global_step
 
 
 class EndOfBudget(Callback):

@@ -51,8 +51,10 @@ class _Run:
     """One run: its parts, made in the order in which they can be refused."""
 
     def __init__(self, config: FitConfig, *, progress: bool) -> None:
+        from physkit.core.interrupt import CtrlC
         from physkit.data.datamodule import WindowData
         from physkit.data.windows.table import window_table
+        from physkit.train.callbacks.state import KeepState
         from physkit.train.run import build
         from physkit.train.run.memory import check_memory
         from physkit.train.run.record import begun_with, check_same_run, make_record
@@ -85,6 +87,13 @@ class _Run:
         self.data = WindowData(
             windows, validation, batch_size=config.data.batch_size, workers=config.run.workers
         )
+        self.ctrl_c = CtrlC("physkit: ends after this step; Ctrl-C again: at once")
+        self.keep_state = KeepState(
+            self.state_path,
+            every=config.run.checkpoint_every,
+            validate_every=config.trainer.validate_every,
+            must_end=lambda: self.ctrl_c.is_pressed,
+        )
         self.best, self.patience, callbacks = self._callbacks(progress=progress)
         self.trainer = self._trainer(callbacks, record, state, progress=progress)
         self.state = state
@@ -106,7 +115,7 @@ class _Run:
         from physkit.train.callbacks.log import LogSpeed
         from physkit.train.callbacks.plots import PlotClips
         from physkit.train.callbacks.progress import ShowProgress
-        from physkit.train.callbacks.state import EndOfBudget, KeepState
+        from physkit.train.callbacks.state import EndOfBudget
 
         config, out = self.config, Path(self.config.out)
         best = KeepWeights(out, "best", monitor=MONITOR)
@@ -120,11 +129,7 @@ class _Run:
             *([patience] if patience else []),
             best,
             KeepWeights(out, "last"),
-            KeepState(
-                self.state_path,
-                every=config.run.checkpoint_every,
-                validate_every=config.trainer.validate_every,
-            ),
+            self.keep_state,
         ]
         return best, patience, callbacks
 
@@ -168,7 +173,7 @@ class _Run:
             self.patience is not None and self.patience.is_out
         ) or self.module.budget.progress(step, self.module.elapsed_s) >= 1
         if not (self.state and is_done):
-            with interruptible(self.trainer):
+            with self.ctrl_c, interruptible(self.trainer, self.keep_state):
                 self._train()
             step = self.trainer.global_step
         return FitResult(

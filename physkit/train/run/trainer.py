@@ -16,7 +16,7 @@ from torch.distributed.fsdp.wrap import ModuleWrapPolicy
 
 from physkit.core.errors import InputError
 from physkit.nn.streaming import PulseModel
-from physkit.train.callbacks.state import SaveWeights, WholeFileIO
+from physkit.train.callbacks.state import KeepState, SaveWeights, WholeFileIO
 from physkit.train.run.config import FitConfig
 
 LOGS = ("lightning.pytorch", "lightning.fabric")
@@ -100,10 +100,11 @@ def shard_policy(net: PulseModel[Any]) -> ModuleWrapPolicy | None:
 
 
 @contextmanager
-def interruptible(trainer: Trainer) -> Iterator[None]:
-    """Ctrl-C inside ends as KeyboardInterrupt, and works afterwards too.
+def interruptible(trainer: Trainer, state: KeepState) -> Iterator[None]:
+    """Ctrl-C and SIGTERM inside end as KeyboardInterrupt that says what is kept.
 
-    Lightning makes an exit of its own of it, and lets the process ignore Ctrl-C from then on.
+    Ctrl-C works afterwards too: Lightning makes an exit of its own of it, and lets the process
+    ignore it from then on.
     """
     before = signal.getsignal(signal.SIGINT)
     try:
@@ -112,7 +113,8 @@ def interruptible(trainer: Trainer) -> Iterator[None]:
         if not trainer.interrupted:
             raise
         signal.signal(signal.SIGINT, before)
-        raise KeyboardInterrupt from error
+        kept = f"step {state.step} is kept in {state.path}; go on by --run.resume true"
+        raise KeyboardInterrupt(kept if state.step else "before a first state") from error
 
 
 @contextmanager

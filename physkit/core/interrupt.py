@@ -1,5 +1,6 @@
 """Ctrl-C as a wish to end well."""
 
+import os
 import signal
 import threading
 from types import FrameType
@@ -10,10 +11,13 @@ class CtrlC:
 
     An exception could come in the middle of anything, and might be lost there. Where Ctrl-C is
     handled in some other way already, or by another thread, it is left at that.
+
+    notice: a line for standard error when it is first pressed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, notice: str | None = None) -> None:
         self.is_pressed = False
+        self._notice = notice
         self._is_ours = False
 
     def __enter__(self) -> "CtrlC":
@@ -31,3 +35,5 @@ class CtrlC:
         if self.is_pressed:
             signal.default_int_handler(number, frame)
         self.is_pressed = True
+        if self._notice:
+            os.write(2, f"{self._notice}\n".encode())  # Python's own stream may be busy

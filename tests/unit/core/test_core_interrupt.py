@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from physkit.inference.live.interrupt import CtrlC
+from physkit.core.interrupt import CtrlC
 
 
 @pytest.fixture(autouse=True)
