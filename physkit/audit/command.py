@@ -129,16 +129,14 @@ def _chosen_detector(config: AuditConfig) -> tuple[str, str | None]:
 
 def _work(config: AuditConfig, tasks: "Sequence[AuditTask]", *, progress: bool) -> "list[Audited]":
     """All recordings, with a bar."""
-    from tqdm import tqdm
-
     from physkit.audit.across import settle_lags
     from physkit.audit.tasks import audit_all
+    from physkit.core.progress import ProgressBar
     from physkit.core.workers import n_cores
 
     workers = config.workers or min(n_cores(), MOST_WORKERS)
     answers = audit_all(tasks, workers=workers)
-    hidden = None if progress else True
-    bar = tqdm(answers, total=len(tasks), unit="recording", disable=hidden, leave=False)
+    bar = ProgressBar(answers, total=len(tasks), unit="recording", shown=progress)
     return settle_lags([audited for _, audited in sorted(bar, key=itemgetter(0))])
 
 

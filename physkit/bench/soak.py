@@ -122,8 +122,8 @@ def run(config: BenchSoakConfig, *, progress: bool = False) -> SoakResult:
 
     import numpy as np
     import psutil
-    from tqdm import tqdm
 
+    from physkit.core.progress import ProgressBar
     from physkit.inference.clip import read_clip
     from physkit.runtime.session import Session
 
@@ -138,7 +138,7 @@ def run(config: BenchSoakConfig, *, progress: bool = False) -> SoakResult:
     n_refused = n_gaps = n_read = 0
     rss_at_first = 0
     total = int(config.hours * 3600 * config.fps)
-    with tqdm(total=total, unit="frame", disable=None if progress else True) as bar:
+    with ProgressBar(total=total, unit="frame", shown=progress) as bar:
         for times_s, gaps in _times(config, total):
             crops = frames[np.arange(n_read, n_read + len(times_s)) % len(frames)]
             pulses.append(session.run(crops, times_s))

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
-from tqdm import tqdm
 
 from physkit.core.causes import cause_of
 from physkit.core.config import to_yaml
+from physkit.core.progress import ProgressBar
 from physkit.crossdomain.cells import (
     Figures,
     Network,
@@ -48,8 +48,7 @@ class Work:
     def do_all(self) -> None:
         """Row by row, so that whole rows are finished early."""
         n_steps = len(self.plan.trainings) + len(self.plan.cells)
-        hidden = None if self.progress else True
-        with tqdm(total=n_steps, unit="step", disable=hidden, leave=False) as bar:
+        with ProgressBar(total=n_steps, unit="step", shown=self.progress) as bar:
             for cell in self.plan.cells:
                 for reading in cell.readings:
                     if reading.training and not self._is_tried(reading.training):

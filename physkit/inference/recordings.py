@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from physkit.core.causes import cause_of
 from physkit.core.errors import InputError
 from physkit.core.naming import natural_order
+from physkit.core.progress import ProgressBar
 from physkit.core.registry import unknown_name
 from physkit.data.extras import ReadExtra, extra_readers, read_extra
 from physkit.data.store import NO_SEGMENT, Store, StoredRecording
@@ -78,7 +78,7 @@ def predict_recordings(
     with (
         torch_threads(threads),
         flushed_denormals(),
-        tqdm(total=total, unit="frame", disable=None if progress else True, leave=False) as bar,
+        ProgressBar(total=total, unit="frame", shown=progress) as bar,
     ):
         for recording in recordings:
             try:

@@ -141,9 +141,8 @@ def export_model(weights: str | Path | None, out: str | Path, **options: Any) ->
 
 def run(config: ExportConfig, *, progress: bool = False) -> ExportResult:
     """Do what `physkit export` does. progress: show a bar on a terminal's standard error."""
-    from tqdm import tqdm
-
     from physkit.core.files import whole_file
+    from physkit.core.progress import ProgressBar
     from physkit.export import TARGETS
     from physkit.export.target import write_states
     from physkit.inference.clip import SYNTHETIC, continued, read_calibration, read_clip
@@ -171,7 +170,7 @@ def run(config: ExportConfig, *, progress: bool = False) -> ExportResult:
         jobs = [(target, replace(request, calibration=calibration)) for target, request in jobs]
     states = write_states(folder, net, weights_sha256)
     paths = []
-    for target, request in (bar := tqdm(jobs, unit="file", disable=None if progress else True)):
+    for target, request in (bar := ProgressBar(jobs, unit="file", shown=progress)):
         path = folder / request.file_name(target.suffix)
         bar.set_description(path.name)
         target.write(net, request, path)

@@ -95,8 +95,7 @@ def _read_live(config: PredictConfig, choice: "Choice", *, progress: bool) -> "W
 
 def _read_waveform(config: PredictConfig, choice: "Choice", *, progress: bool) -> "Waveform":
     """The pulse of a whole file, as fast as it can be read."""
-    from tqdm import tqdm
-
+    from physkit.core.progress import ProgressBar
     from physkit.inference.crops import crops_of_file, make_tracker, tracked_crops
     from physkit.inference.prefetch import prefetch
     from physkit.inference.stream import PulseStream
@@ -115,10 +114,9 @@ def _read_waveform(config: PredictConfig, choice: "Choice", *, progress: bool) -
         detector: str | None,
         warnings: "Callable[[], tuple[str, ...]]",
     ) -> "Waveform":
-        hidden = None if progress else True
         length_s = math.inf if config.duration_s is None else config.duration_s
         first_s: float | None = None
-        with tqdm(items, total=n_frames, unit="frame", disable=hidden, leave=False) as bar:
+        with ProgressBar(items, total=n_frames, unit="frame", shown=progress) as bar:
             for item in bar:
                 first_s = item.timestamp_s if first_s is None else first_s
                 if item.timestamp_s - first_s >= length_s:

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from tqdm import tqdm
-
+from physkit.core.progress import ProgressBar
 from physkit.prepare.work import Outcome, PrepareTask, Progress
 
 
@@ -14,8 +13,8 @@ def shown(
     n_bytes = {task.recording.name: max(1, task.n_bytes) for task in tasks}
     n_frames: dict[str, int] = {}
     n_done = 0
-    with tqdm(
-        total=sum(n_bytes.values()), unit="B", unit_scale=True, disable=None if enabled else True
+    with ProgressBar(
+        total=sum(n_bytes.values()), unit="B", unit_scale=True, shown=enabled, leave=True
     ) as bar:
         so_far = dict.fromkeys(n_bytes, 0.0)
         for event in events:

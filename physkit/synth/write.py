@@ -116,8 +116,7 @@ class SynthResult:
 
 def run(config: SynthConfig, *, progress: bool = False) -> SynthResult:
     """Write what is missing. Raises PhyskitError for options or a folder that cannot be used."""
-    from tqdm import tqdm
-
+    from physkit.core.progress import ProgressBar
     from physkit.data.readers import READERS
 
     reader: Reader = READERS[config.layout]()
@@ -128,8 +127,7 @@ def run(config: SynthConfig, *, progress: bool = False) -> SynthResult:
     missing = [plan for plan in plans if (plan.subject, plan.session) not in kept]
     written = {}
     n_frames = sum(round(plan.duration_s * plan.parameters.camera.fps) for plan in missing)
-    hidden = None if progress else True
-    with tqdm(total=n_frames, unit="frame", disable=hidden, leave=False) as bar:
+    with ProgressBar(total=n_frames, unit="frame", shown=progress) as bar:
         for plan, recording in _write_all(root, config, missing):
             written[plan.subject, plan.session] = recording
             bar.update(recording.n_frames)

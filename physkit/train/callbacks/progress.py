@@ -1,4 +1,4 @@
-"""How far a training is, on a terminal's standard error."""
+"""How far a training is, on standard error: a bar on a terminal, lines in a log."""
 
 import sys
 from typing import Any
@@ -7,6 +7,7 @@ from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
 
+from physkit.core.progress import tell
 from physkit.train.module import PulseModule
 
 SCALE = 1000
@@ -15,7 +16,8 @@ SCALE = 1000
 class ShowProgress(TQDMProgressBar):
     """A bar with the share that is done, the loss and the heart-rate error.
 
-    Lightning's counts the batches of an epoch; a run here may end by the clock.
+    Lightning's counts the batches of an epoch; a run here may end by the clock. Where standard
+    error is no terminal, each validation writes a line.
     """
 
     BAR_FORMAT = "{percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
@@ -56,6 +58,17 @@ class ShowProgress(TQDMProgressBar):
             return
         bar.set_postfix(self.get_metrics(trainer, pl_module), refresh=False)
         bar.update(round(SCALE * progress) - bar.n)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """A line with the figures and the time left, for a log."""
+        super().on_validation_end(trainer, pl_module)
+        assert isinstance(pl_module, PulseModule)
+        done, spent_s = pl_module.progress, pl_module.elapsed_s
+        if self.is_disabled or not self.train_progress_bar.disable or not done:
+            return
+        told = ", ".join(f"{k} {v}" for k, v in self.get_metrics(trainer, pl_module).items())
+        left = Tqdm.format_interval(max(0.0, spent_s / done - spent_s))
+        tell(f"{done:.0%}: {told}, {left} left")
 
     def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
         """Step, loss, and the last validation's error."""

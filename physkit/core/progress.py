@@ -1,0 +1,47 @@
+"""How far a command is, on standard error: a bar on a terminal, lines in a log."""
+
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+from tqdm import tqdm
+
+LINE_EVERY_S = 60.0
+"""How often a log is told in the middle of a stage."""
+LINE_FORMAT = "{desc}{n_fmt} of {total_fmt} {unit}, {elapsed}, {remaining} left"
+
+
+def tell(line: str) -> None:
+    """Write a line to standard error now."""
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
+
+
+class ProgressBar(tqdm):  # type: ignore[type-arg]  # tqdm is generic for type checkers only
+    """A bar that goes when it is done; where standard error is no terminal, a line for each stage
+    (`set_description`) and each minute, with the time left.
+
+    shown: whether to show anything. The other options are tqdm's.
+    """
+
+    def __init__(
+        self, iterable: Iterable[Any] | None = None, *, shown: bool, leave: bool = False, **how: Any
+    ) -> None:
+        self._is_log = shown and not sys.stderr.isatty()
+        if self._is_log:
+            how |= dict.fromkeys(("mininterval", "maxinterval", "delay"), LINE_EVERY_S)
+            how["bar_format"] = LINE_FORMAT
+        super().__init__(iterable, disable=not shown, leave=leave, **how)
+
+    def display(self, msg: str | None = None, pos: int | None = None) -> None:
+        """Draw the bar, or write a line."""
+        if self._is_log:
+            tell(msg or str(self))
+        else:
+            super().display(msg, pos)
+
+    def close(self) -> None:
+        """End the bar; a log needs no clearing."""
+        if self._is_log:
+            self.disable = True
+        super().close()
