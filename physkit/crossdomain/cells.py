@@ -26,7 +26,7 @@ from physkit.evaluate.predictions import (
     write_predictions,
 )
 from physkit.evaluate.scoring import score
-from physkit.inference.inference import choose_model
+from physkit.inference.inference import choose_model, known_people
 from physkit.inference.recordings import predict_recordings, readable_recordings
 from physkit.weights.file import sha256
 from physkit.weights.manifest import weights_at_hand
@@ -175,6 +175,7 @@ def _read(
         device=config.compute.device,
         threads=config.compute.threads,
         progress=progress,
+        uses=known_people(network.weights),
     )
     return predicted, [*damaged, *unread]
 

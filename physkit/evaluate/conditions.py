@@ -110,6 +110,14 @@ def breakdowns(windows: Sequence[WindowRow], *, min_quality: float) -> tuple[Bre
     return tuple(found)
 
 
+def by_column(
+    windows: Sequence[WindowRow], column: str, *, min_quality: float
+) -> tuple[Breakdown, ...]:
+    """Errors by a column that is known to group people, whatever its values."""
+    values = sorted({w.conditions.get(column) for w in windows}, key=_order)
+    return (_breakdown(windows, column, values, min_quality),)
+
+
 def _by_common_name(conditions: Mapping[str, Condition]) -> dict[str, Condition]:
     """Where two spellings have a value, that of the common name counts."""
     found: dict[str, Condition] = {}

@@ -26,7 +26,10 @@ REQUIRED = ("recording", "subject", "fps", "prediction", "label", "representatio
 """Columns every predictions file has."""
 _REPRESENTATIONS = ("waveform", "diff")
 _TIMES = "timestamps_s"
-_OWN = frozenset({*REQUIRED, _TIMES})
+_USE = "used_for"
+USES = ("nothing", "validation", "train")
+"""What a person was used for, from unseen to known best."""
+_OWN = frozenset({*REQUIRED, _TIMES, _USE})
 """Columns that are not conditions."""
 
 LeftOut = tuple[str, str]
@@ -53,14 +56,16 @@ class PredictedRecording:
     """True time of each sample, strictly increasing; None for a clock of `fps`."""
     conditions: Mapping[str, Condition] = field(default_factory=dict)
     """Free properties: skin tone, light, motion."""
+    used_for: str | None = None
+    """What the weights were given this person for: train, validation or nothing; None: unknown."""
 
 
 def read_predictions(path: Path) -> tuple[PredictedRecording, ...]:
     """All recordings of a predictions file, checked.
 
     Columns beside the required ones are conditions, except `timestamps_s` (list of seconds), the
-    true clock. Raises InputError, naming file, recording, problem and fix, for anything that
-    cannot be scored.
+    true clock, and `used_for` (text), what the weights were given the person for.
+    Raises InputError, naming file, recording, problem and fix, for anything that cannot be scored.
     """
     recordings, left_out = read_usable(path)
     if left_out:
@@ -125,6 +130,8 @@ def write_predictions(recordings: Sequence[PredictedRecording], path: Path) -> N
     }
     if any(r.timestamps_s is not None for r in recordings):
         columns[_TIMES] = pa.array([r.timestamps_s for r in recordings], number_list)
+    if any(r.used_for for r in recordings):
+        columns[_USE] = pa.array([r.used_for for r in recordings], pa.string())
     try:
         for name in conditions:
             columns[name] = pa.array([r.conditions.get(name) for r in recordings])
@@ -203,7 +210,7 @@ def _check_columns(path: Path, table: Any) -> None:
 
 
 def _wanted(name: str) -> str:
-    if name in ("recording", "subject", "representation"):
+    if name in ("recording", "subject", "representation", _USE):
         return "text"
     if name in ("prediction", "label", _TIMES):
         return "a list of numbers"
@@ -248,6 +255,10 @@ def _row(path: Path, index: int, values: dict[str, Any]) -> PredictedRecording:
         raise InputError(
             f"{where}: representation is {values['representation']!r}; it must be waveform or diff"
         )
+    if values.get(_USE) not in (None, *USES):
+        raise InputError(
+            f"{where}: {_USE} is {values[_USE]!r}; it must be {', '.join(USES)} or null"
+        )
     prediction = _numbers(where, "prediction", values["prediction"])
     label = _numbers(where, "label", values["label"])
     if prediction.shape != label.shape:
@@ -273,6 +284,7 @@ def _row(path: Path, index: int, values: dict[str, Any]) -> PredictedRecording:
             for name, value in values.items()
             if name not in _OWN
         },
+        used_for=values.get(_USE),
     )
 
 

@@ -71,6 +71,8 @@ class Score:
     """Best, median and worst recording, for the report."""
     left_out: tuple[LeftOut, ...] = ()
     """Recordings that could not be read or scored, each with the cause."""
+    warning: str | None = None
+    """How many of the people the weights know, where they know some."""
 
     @property
     def exit_status(self) -> int:
@@ -85,8 +87,8 @@ class Score:
             "left_out": [{"recording": name, "cause": cause} for name, cause in self.left_out]
         }
 
-    def lines(self) -> list[str]:
-        """The lines that are printed in a terminal."""
+    def title(self) -> str:
+        """What was scored, and how."""
         window_s = self.settings["window_s"]
         window = "whole recordings" if window_s is None else f"{window_s:g} s windows"
         title = (
@@ -96,6 +98,10 @@ class Score:
         )
         if self.n_windows_unseen:
             title += f", {self.n_windows_unseen} with too little face or label"
+        return title
+
+    def lines(self) -> list[str]:
+        """The lines that are printed in a terminal."""
         rows = []
         for name, (label, unit) in METRIC_LABELS.items():
             estimate = getattr(self.metrics, name)
@@ -103,7 +109,8 @@ class Score:
             value, error = shown(estimate.value, 4), shown(estimate.standard_error, 4)
             rows.append((label, value, error, f"{low} to {high}", unit))
         head = ("", "value", "std. error", "95 % over subjects", "")
-        return [title, *table(head, rows), *self.remarks()]
+        warnings = [f"warning: {self.warning}"] if self.warning else []
+        return [*warnings, self.title(), *table(head, rows), *self.remarks()]
 
     def remarks(self) -> list[str]:
         """The lines below the table: agreement, gated errors, conditions, what was left out."""

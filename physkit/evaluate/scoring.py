@@ -4,6 +4,7 @@ import hashlib
 import math
 import platform
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -12,11 +13,11 @@ from physkit.core.causes import cause_of
 from physkit.core.errors import InputError
 from physkit.core.registry import unknown_name
 from physkit.evaluate.bootstrap import N_RESAMPLES, with_intervals
-from physkit.evaluate.conditions import ansi_verdicts, breakdowns
+from physkit.evaluate.conditions import Breakdown, ansi_verdicts, breakdowns, by_column
 from physkit.evaluate.examples import examples
 from physkit.evaluate.gating import coverage_curve, gating
 from physkit.evaluate.metrics import bland_altman, figures, metrics
-from physkit.evaluate.predictions import LeftOut, PredictedRecording, read_usable
+from physkit.evaluate.predictions import USES, LeftOut, PredictedRecording, read_usable
 from physkit.evaluate.protocols import HeartRateMethod, Protocol, find_protocol
 from physkit.evaluate.report.results import write_results
 from physkit.evaluate.result import Score
@@ -24,6 +25,8 @@ from physkit.evaluate.variability import hrv_errors
 from physkit.evaluate.windows import WindowRow, cut_windows
 from physkit.signal.reading import MIN_QUALITY
 
+USED = "used for"
+"""What a table calls the use that weights made of people."""
 BOOTSTRAP_SEED = 0
 """Seed of the bootstrap over subjects, so that a score can be repeated."""
 
@@ -95,8 +98,13 @@ def score_recordings(
             unscored.append((recording.recording, cause_of(error)))
     if unscored and not scored:
         raise InputError(unscored[0][1])
+    by_use, warning = _by_use(windows, scored)
+    if by_use and any(r.used_for == "nothing" for r in scored):
+        scored = [r for r in scored if r.used_for == "nothing"]
+        new = {(r.recording, r.subject) for r in scored}
+        windows = [w for w in windows if (w.recording, w.subject) in new]
     table = figures(windows)
-    by_condition = breakdowns(windows, min_quality=MIN_QUALITY)
+    by_condition = (*by_use, *breakdowns(windows, min_quality=MIN_QUALITY))
     return Score(
         protocol=chosen.name,
         settings=_settings(chosen, length_s, hr),
@@ -118,6 +126,31 @@ def score_recordings(
         windows=tuple(windows),
         examples=examples(scored, windows, chosen),
         left_out=(*left_out, *unscored),
+        warning=warning,
+    )
+
+
+def _by_use(
+    windows: Sequence[WindowRow], recordings: Sequence[PredictedRecording]
+) -> tuple[tuple[Breakdown, ...], str | None]:
+    """Errors by what the weights were given people for, and a warning where they know some."""
+    people = {use: {r.subject for r in recordings if r.used_for == use} for use in USES}
+    counts = [
+        f"{len(people[use])} whom they were {told}"
+        for use, told in (("train", "trained on"), ("validation", "chosen by"))
+        if people[use]
+    ]
+    if not counts:
+        return (), None
+    use_of = {(r.recording, r.subject): r.used_for for r in recordings}
+    marked = [replace(w, conditions={USED: use_of[w.recording, w.subject]}) for w in windows]
+    known = f"the weights know {' and '.join(counts)}"
+    if people["nothing"]:
+        return by_column(marked, USED, min_quality=MIN_QUALITY), (
+            f"{known}: figures are of the {len(people['nothing'])} others, except by {USED}"
+        )
+    return by_column(marked, USED, min_quality=MIN_QUALITY), (
+        f"{known}, and nobody else is here: these figures say nothing of new people"
     )
 
 

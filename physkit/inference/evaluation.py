@@ -40,10 +40,10 @@ class EvaluateResult:
         }
 
     def lines(self) -> list[str]:
-        """The figures and what was left out, then where the files lie."""
+        """The figures and what was left out, then what was read and where the files lie."""
         return [
-            f"model {self.model}",
             *self.score.lines(),
+            f"model {self.model}",
             *(f"note: {note}" for note in self.notes),
             f"report {self.out / 'report.html'}",
         ]

@@ -1,5 +1,6 @@
 """What every pipeline that runs a model needs: the model, its input size, its device."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -48,6 +49,11 @@ def choose_weights(name: str, weights_file: str | None) -> tuple[str, Path | Non
         released = f"the released ones: physkit weights pull {name}"
         notes = (f"weights {weights_name}: our own, of synthetic people only; {released}",)
     return name, weights, notes
+
+
+def known_people(weights: Path | None) -> Mapping[tuple[str, str], str] | None:
+    """What weights were given people for; None for a model without weights: it knows nobody."""
+    return {} if weights is None else read_any_weights(weights)[0].uses
 
 
 def load_deployable(weights_file: str | None) -> tuple["FacePhys", str]:

@@ -1,6 +1,7 @@
 """A model over prepared recordings."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -65,10 +66,12 @@ def predict_recordings(
     device: str,
     threads: int | None,
     progress: bool,
+    uses: Mapping[tuple[str, str], str] | None = None,
 ) -> tuple[list[PredictedRecording], list[LeftOut]]:
     """A model's pulse of each recording, and those that could not be read.
 
     progress: show a bar on a terminal's standard error.
+    uses: what the model's weights say they were given people for; see `WeightsCard.uses`.
     Raises PhyskitError where the device cannot be used.
     """
     place = usable_device(device)
@@ -82,13 +85,20 @@ def predict_recordings(
     ):
         for recording in recordings:
             try:
-                predicted.append(
-                    predict_recording(recording, model, chunk_frames=chunk_frames, device=place)
-                )
+                read = predict_recording(recording, model, chunk_frames=chunk_frames, device=place)
+                predicted.append(replace(read, used_for=_use(recording, uses)))
             except Exception as error:  # noqa: BLE001 (told as left out: the others must go on)
                 left_out.append((recording.name, cause_of(error)))
             bar.update(recording.n_frames)
     return predicted, left_out
+
+
+def _use(recording: StoredRecording, uses: Mapping[tuple[str, str], str] | None) -> str | None:
+    if uses is None:
+        return None
+    store = recording.place.removesuffix(f"/{recording.name}")
+    known = (uses.get((place, recording.subject)) for place in (recording.dataset, store))
+    return next((use for use in known if use), "nothing")
 
 
 def predict_recording(

@@ -48,12 +48,14 @@ def run(config: EvaluateConfig, *, progress: bool = False) -> "EvaluateResult":
     from physkit.evaluate.predictions import with_even_conditions, write_predictions
     from physkit.evaluate.scoring import score
     from physkit.inference.evaluation import EvaluateResult
-    from physkit.inference.inference import choose_model
+    from physkit.inference.inference import choose_weights, known_people
     from physkit.inference.recordings import predict_recordings, readable_recordings
+    from physkit.weights.load import load_model
 
     store = open_store(config.data)
     recordings, damaged = readable_recordings(store, config.subjects)
-    name, model, notes = choose_model(config.model, config.weights)
+    name, weights, notes = choose_weights(config.model, config.weights)
+    model = load_model(name, weights)
     out = Path(config.out)
     try:
         out.mkdir(parents=True, exist_ok=True)  # before the work, which may take hours
@@ -66,6 +68,7 @@ def run(config: EvaluateConfig, *, progress: bool = False) -> "EvaluateResult":
         device=config.compute.device,
         threads=config.compute.threads,
         progress=progress,
+        uses=known_people(weights),
     )
     left_out = [*damaged, *unread]
     if not predicted:

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -17,6 +17,8 @@ from physkit.core.errors import WeightsError
 from physkit.core.files import whole_file
 
 FORMAT_VERSION = "1"
+Use = Literal["train", "validation"]
+"""What a person was used for: to train weights, or to choose among them."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,24 @@ class WeightsCard:
     """Where the weights come from: source, checksum, training data, metrics."""
     base: Mapping[str, str] | None = None
     """`file` and `sha256` of the frozen weights that these belong beside; None: they are all."""
+
+    @property
+    def uses(self) -> Mapping[tuple[str, str], Use] | None:
+        """What each person was used for, by their population and name, and by store and name.
+
+        None where the weights do not say whom they were trained on.
+        """
+        data = self.provenance.get("data")
+        if not isinstance(data, Mapping):
+            return None
+        begun_with = self.provenance.get("begun_with")
+        before = WeightsCard(self.model, {}, begun_with).uses if begun_with else None
+        uses: dict[tuple[str, str], Use] = {}
+        for use in ("validation", "train"):
+            for entry in data.get(use, ()):
+                places = (entry.get("people", entry["dataset"]), entry["store"])
+                uses |= {(place, name): use for place in places for name in entry["subjects"]}
+        return {**(before or {}), **uses}
 
 
 def sha256(path: Path) -> str:

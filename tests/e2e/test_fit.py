@@ -96,6 +96,23 @@ def test_weights_of_a_run_are_scored_on_people_whom_it_never_saw(
     words[words.index("--stores") + 1] = people("bc", "ae")
     assert main(["test", *words]) == 2
     assert f"{store}/a_1: subject 'a' was used for train of" in capsys.readouterr().err
+    # so an evaluation tells what is new to them
+    weights = str(tmp_path / "run" / "best.safetensors")
+    evaluate = ["evaluate", "--data", str(store), "--weights", weights, "--score.window_s", "inf"]
+    assert main([*evaluate, "--out", str(tmp_path / "all")]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert told[0] == (
+        "warning: the weights know 3 whom they were trained on and 1 whom they were chosen by: "
+        "figures are of the 2 others, except by used for"
+    )
+    assert "2 recordings of 2 subjects" in told[1]
+    by_use = next(line for line in told if line.startswith("MAE by used for"))
+    assert [f"{use} " in by_use for use in ("train", "validation", "nothing")] == [True] * 3
+    assert main([*evaluate, "--out", str(tmp_path / "known"), "--subjects", "a,b"]) == 0
+    assert "nobody else is here" in capsys.readouterr().out.splitlines()[0]
+    again = tmp_path / "known" / "predictions.parquet"  # which say so too
+    assert main(["score", "--predictions", str(again), "--score.window_s", "inf"]) == 0
+    assert "nobody else is here" in capsys.readouterr().out.splitlines()[0]
     # another clinic may call its people alike
     others = {"store": str(people_store(tmp_path / "others.zarr")), "test": ["a"]}
     for people_of, status in (({}, 2), ({"people": "another clinic"}, 0)):

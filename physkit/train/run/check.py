@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from physkit.core.config import NO_EFFECT
 from physkit.core.errors import InputError
@@ -14,6 +14,7 @@ from physkit.train.run.config import FitConfig
 if TYPE_CHECKING:
     from physkit.data.store import StoredRecording
     from physkit.evaluate.predictions import LeftOut
+    from physkit.weights.file import WeightsCard
 
 OF_A_RUN = ("best", "last")
 
@@ -53,7 +54,7 @@ def _check(config: CheckConfig, purpose: str, *, progress: bool) -> EvaluateResu
     card, _ = read_any_weights(path)
     model = load_model(config.model.model, path)
     recordings, damaged = _recordings(sources)
-    notes = _check_unseen(path, card.provenance, recordings, purpose, config.populations)
+    notes = _check_unseen(path, card, recordings, purpose, config.populations)
     out = Path(config.out) / purpose
     out.mkdir(parents=True, exist_ok=True)
     predicted, unread = predict_recordings(
@@ -63,6 +64,7 @@ def _check(config: CheckConfig, purpose: str, *, progress: bool) -> EvaluateResu
         device="cuda" if accelerator(config) == "gpu" else "cpu",
         threads=config.run.threads,
         progress=progress,
+        uses=card.uses,
     )
     left_out = [*damaged, *unread]
     if not predicted:
@@ -107,7 +109,7 @@ def _recordings(
 
 def _check_unseen(
     path: Path,
-    provenance: Any,
+    card: "WeightsCard",
     recordings: list["StoredRecording"],
     purpose: str,
     populations: Mapping[str, str],
@@ -116,16 +118,9 @@ def _check_unseen(
 
     Raises InputError for somebody whom they were trained on, or, in a test, chosen by.
     """
-    data = provenance.get("data")
-    if not isinstance(data, dict):
+    if card.uses is None:
         return (f"{path} does not say whom it was trained on",)
-    known = {
-        (store.get("people", store["dataset"]), subject): use
-        for use in ("train", "validation")
-        if use != purpose
-        for store in data.get(use, ())
-        for subject in store["subjects"]
-    }
+    known = {person: use for person, use in card.uses.items() if use != purpose}
     for recording in recordings:
         population = populations.get(
             recording.place.removesuffix(f"/{recording.name}"), recording.dataset
