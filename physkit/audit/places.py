@@ -27,7 +27,7 @@ def find_tree(root: Path, dataset: str | None) -> tuple[str, RawTree]:
         reader: Reader = READERS[dataset]()
         return dataset, reader.find(root)
     if not root.is_dir():
-        raise InputError(f"{root}: no such folder; give a raw data set's folder, or a store")
+        raise missing(root, "no such folder; give a raw data set's folder, or a store")
     read_conditions(root)  # raises for damaged ones here, before another data set is tried
     found: dict[str, RawTree] = {}
     for name in READERS:

@@ -6,25 +6,25 @@ MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
 )
-"""Byte-order marks, those first that begin with another one."""
 MARK = "\ufeff"
-SHARE_OF_ZEROS = 0.4
-"""Of the bytes at even or odd places: Latin text in UTF-16 has so many and more in one of both."""
+ZEROS, ZEROS_BEHIND_MARK = 0.4, 0.1
+"""Share of the upper bytes of UTF-16 that are 0, without a mark and with one. Latin has more."""
 
 
 def encoding_of(data: bytes) -> str:
-    """The encoding by the byte-order mark, or by the zeros of UTF-16 without one; else UTF-8."""
+    """The encoding: by the byte-order mark, by the zeros that UTF-16 is full of, or else UTF-8."""
     for mark, encoding in MARKS:
         if data.startswith(mark):
             return encoding
-    n = len(data) // 2
-    even, odd = (data[first::2].count(0) > SHARE_OF_ZEROS * n for first in (0, 1))
-    if even == odd:
+    n = max(len(data) // 2, 1)
+    even, odd = (data[first::2].count(0) / n for first in (0, 1))
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        upper = odd if data.startswith(codecs.BOM_UTF16_LE) else even
+        return "utf-16" if upper > ZEROS_BEHIND_MARK else "utf-8"
+    if (even > ZEROS) == (odd > ZEROS):
         return "utf-8"
-    return "utf-16-be" if even else "utf-16-le"
+    return "utf-16-be" if even > odd else "utf-16-le"
 
 
 def decode_text(data: bytes) -> str:

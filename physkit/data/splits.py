@@ -13,6 +13,7 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 
 from physkit.core.errors import InputError
+from physkit.core.files import is_hidden
 from physkit.core.naming import natural_order
 from physkit.core.registry import unknown_name
 
@@ -153,7 +154,9 @@ class Split:
 def shipped_splits() -> tuple[str, ...]:
     """Names of the splits that come with physkit: data sets by their readers' names."""
     files = (entry.name for entry in _folder().iterdir())
-    return tuple(sorted(name.removesuffix(SUFFIX) for name in files if name.endswith(SUFFIX)))
+    return tuple(
+        sorted(n.removesuffix(SUFFIX) for n in files if n.endswith(SUFFIX) and not is_hidden(n))
+    )
 
 
 def load_split(name: str) -> Split:

@@ -14,7 +14,7 @@ STRICT = {"mjpeg": {"err_detect": "explode"}}
 PAIRED_FORMATS = frozenset({"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"})
 PAIRED_CODECS = frozenset({"h264", "hevc", "vp9", "av1"})
 """Where every packet shows one picture, at a time that the packet states. Elsewhere a packet may
-rightly show none: VP8's hidden frames, MPEG-4's "not coded", fields in a transport stream."""
+rightly show none: VP8's hidden frames, MPEG-4's "not coded", a second field."""
 
 CARELESS_CODECS = frozenset({"mpeg4", "h263", "flv1", "msmpeg4v2", "msmpeg4v3", "wmv1", "wmv2"})
 """Whose decoders predict pictures before the first key picture from nothing, and hand them out."""
@@ -85,6 +85,7 @@ class Decoding:
                 continue
             for picture in pictures:
                 self._n_untimed -= picture.pts is None
+                self._is_paired = self._is_paired and not picture.interlaced_frame
                 yield from self._lost_before(picture.pts)
                 yield self._checked(picture)
 

@@ -10,6 +10,7 @@ from jaxtyping import Float
 
 from physkit.core.errors import InputError
 from physkit.core.files import below, visible, whole_file
+from physkit.core.text import decode_text
 from physkit.core.types import Pulse
 from physkit.data.recording import Condition
 
@@ -85,7 +86,7 @@ def read_conditions(root: Path) -> dict[str, dict[str, Condition]]:
 
 def _read(path: Path) -> dict[str, Condition]:
     try:
-        values = json.loads(path.read_bytes(), parse_constant=_refuse)
+        values = json.loads(decode_text(path.read_bytes()), parse_constant=_refuse)
         if not isinstance(values, dict):
             raise ValueError("no JSON object")
         for column, value in values.items():

@@ -11,6 +11,7 @@ import numpy as np
 
 from physkit.core.errors import InputError
 from physkit.core.files import missing, visible
+from physkit.core.text import decode_text
 from physkit.data.formats.labels import REPAIR, make_label, numbers, read_bytes
 from physkit.data.formats.writing import check_session, sensor_times_s, whole_recording
 from physkit.data.readers.base import Layout, NewRecording, Reader
@@ -121,7 +122,7 @@ def _read_document(path: Path) -> tuple[list[tuple[int, dict[str, Any]]], list[i
     Raises InputError where it has another form.
     """
     try:
-        document = json.loads(read_bytes(path))
+        document = json.loads(decode_text(read_bytes(path)))
         packages = [
             (_whole(package["Timestamp"]), dict(package["Value"]))
             for package in document["/FullPackage"]

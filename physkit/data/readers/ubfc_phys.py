@@ -60,7 +60,9 @@ class UbfcPhysReader(Reader):
         rows = number_rows(path, lines)
         for row, line in zip(rows, lines, strict=True):
             if len(row) != 1:
-                raise InputError(f"{path}: {shown(line)}: not one number a line; {REPAIR}")
+                raise InputError(
+                    f"{path}: pulse is not made of numbers, one a line: {shown(line)}; {REPAIR}"
+                )
         pulse = numbers(path, (row[0] for row in rows), "pulse")
         return make_label(path, np.arange(len(pulse)) / LABEL_RATE_HZ, pulse, {})
 
