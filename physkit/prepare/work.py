@@ -132,7 +132,11 @@ def _prepare(task: PrepareTask, recording: Recording) -> Iterator[Progress | Out
             frames.decode_threads = task.decode_threads
             yield from _store_frames(frames, writer, task.crop, recording.name)
         check_unchanged(recording, listing)
-        warnings = (*label.warnings, *_coverage_warnings(frames.name, writer, task.crop))
+        warnings = (
+            *recording.unknown,
+            *label.warnings,
+            *_coverage_warnings(frames.name, writer, task.crop),
+        )
         found = check_recording(writer.timestamps_s, label.pulse)
         _refuse_errors(recording, found)
         warnings += tuple(f"{f.check}: {f.message}" for f in found if f.severity == "warning")

@@ -10,11 +10,11 @@ from jaxtyping import Bool, Float
 from physkit.core.errors import InputError
 from physkit.data.formats.avi import n_pictures, write_avi
 from physkit.data.formats.labels import (
-    MAX_UNKNOWN,
     REPAIR,
     later_ones,
     make_label,
     numbers,
+    numbers_beside,
     read_lines,
 )
 from physkit.data.formats.writing import (
@@ -34,8 +34,6 @@ MAX_UNPAIRED_S = 1.0
 SET_2_FOLDER = re.compile(r"subject(\d+)")
 SET_1_FOLDER = re.compile(r"(\d+)-gt|after-exercise")
 SET_1_RATE_HZ = 62.0
-SET_1_COLUMNS = (("time", MAX_UNKNOWN), ("heart rate", 1.0), ("SpO2", 1.0), ("pulse", MAX_UNKNOWN))
-"""Columns of the label, and the largest share of each that may be no number."""
 
 
 class UbfcReader(Reader):
@@ -58,18 +56,20 @@ class UbfcReader(Reader):
         """The video at the label's times. Raises InputError when either is missing or damaged,
         and while iterating, when they differ by more than a second."""
         path = recording.path(recording.files[1])
-        times_s, _, _ = _read_ground_truth(path)
+        times_s, _, _ = _read_ground_truth(path, [])
         later = later_ones(path, times_s)
         return _PairedVideo(VideoFile(recording.path(recording.files[0])), times_s, later, path)
 
     def read_label(self, recording: Recording) -> Label:
         """The contact pulse at the times of the frames. Raises InputError when it is damaged."""
         video, path = (recording.path(file) for file in recording.files)
-        times_s, pulse, heart_rate_bpm = _read_ground_truth(path)
+        warnings: list[str] = []
+        times_s, pulse, heart_rate_bpm = _read_ground_truth(path, warnings)
         n_frames = n_pictures(video)
-        differ = n_frames is not None and n_frames != len(times_s)
-        warnings = (_counts(video, n_frames, path, len(times_s)),) if differ else ()
-        return make_label(path, times_s, pulse, {"heart_rate_bpm": heart_rate_bpm}, warnings)
+        if n_frames is not None and n_frames != len(times_s):
+            warnings.append(_counts(video, n_frames, path, len(times_s)))
+        columns = {"heart_rate_bpm": heart_rate_bpm}
+        return make_label(path, times_s, pulse, columns, tuple(warnings))
 
     def write(self, root: Path, recording: NewRecording) -> Recording:
         """Writes `subjectN`; the layout has one session for each person."""
@@ -123,12 +123,14 @@ class UbfcSet1Reader(Reader):
                 f"{path}: not four numbers in every line (milliseconds, heart rate, SpO2, pulse); "
                 f"{REPAIR}"
             )
-        times_ms, heart_rate_bpm, spo2_percent, pulse = (
-            numbers(path, column, what, max_unknown=share)
-            for column, (what, share) in zip(zip(*rows, strict=True), SET_1_COLUMNS, strict=True)
-        )
-        columns = {"heart_rate_bpm": heart_rate_bpm, "spo2_percent": spo2_percent}
-        return make_label(path, times_ms / 1000.0, pulse, columns)
+        times, heart_rate, spo2, samples = zip(*rows, strict=True)
+        times_ms, pulse = numbers(path, times, "time"), numbers(path, samples, "pulse")
+        warnings: list[str] = []
+        columns = {
+            "heart_rate_bpm": numbers_beside(path, heart_rate, "heart rate", warnings),
+            "spo2_percent": numbers_beside(path, spo2, "SpO2", warnings),
+        }
+        return make_label(path, times_ms / 1000.0, pulse, columns, tuple(warnings))
 
     def write(self, root: Path, recording: NewRecording) -> Recording:
         """Writes `N-gt`; the layout has one session for each person."""
@@ -198,10 +200,11 @@ def _counts(video: Path, n_frames: int | None, label: Path, n_samples: int) -> s
 
 
 def _read_ground_truth(
-    path: Path,
+    path: Path, warnings: list[str]
 ) -> tuple[Float[np.ndarray, "t"], Float[np.ndarray, "t"], Float[np.ndarray, "t"]]:
     """Times in seconds since the first frame, pulse and heart rate in bpm of `ground_truth.txt`.
 
+    A heart rate that is no number adds to `warnings`.
     Raises InputError where it is missing or does not hold these three lines.
     """
     lines = read_lines(path)
@@ -209,10 +212,8 @@ def _read_ground_truth(
         raise InputError(
             f"{path}: {len(lines)} lines and not three (pulse, heart rate, time); {REPAIR}"
         )
-    pulse, heart_rate_bpm, times_s = (
-        numbers(path, line.split(), f"line {index}", max_unknown=1 if index == 2 else MAX_UNKNOWN)
-        for index, line in enumerate(lines, 1)
-    )
+    pulse, times_s = (numbers(path, lines[i - 1].split(), f"line {i}") for i in (1, 3))
+    heart_rate_bpm = numbers_beside(path, lines[1].split(), "line 2", warnings)
     if not len(pulse) == len(heart_rate_bpm) == len(times_s):
         raise InputError(
             f"{path}: {len(pulse)}, {len(heart_rate_bpm)} and {len(times_s)} numbers in its "
