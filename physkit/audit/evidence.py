@@ -21,7 +21,7 @@ from physkit.data.checks import (
 from physkit.data.findings import Finding
 from physkit.media.frames import DamageCount
 from physkit.signal.lag import LagEstimate, possible_lags
-from physkit.signal.resample import mean_fps
+from physkit.signal.resample import usual_step_s
 
 if TYPE_CHECKING:
     from physkit.inference.crops import TimedCrop
@@ -190,7 +190,7 @@ def _with_video(summary: RecordingSummary, video: Video) -> RecordingSummary:
     times_s = video.timestamps_s
     usable = len(times_s) > 1 and bool(np.isfinite(times_s).all())
     duration_s = float(times_s[-1] - times_s[0]) if usable else None
-    fps = mean_fps(times_s) if usable and np.median(np.diff(times_s)) > 0 else None
+    fps = 1 / usual_step_s(times_s) if usable and np.median(np.diff(times_s)) > 0 else None
     if usable and duration_s and video.n_frames != len(times_s):
         fps = (video.n_frames - 1) / duration_s
     return replace(
@@ -204,6 +204,6 @@ def _with_video(summary: RecordingSummary, video: Video) -> RecordingSummary:
 
 def _with_label(summary: RecordingSummary, label: Pulse) -> RecordingSummary:
     times_s = label.timestamps_s
-    step_s = float(np.median(np.diff(times_s))) if len(times_s) > 1 else float("nan")
-    rate_hz = 1 / step_s if step_s > 0 else None
+    is_usable = len(times_s) > 1 and np.median(np.diff(times_s)) > 0
+    rate_hz = 1 / usual_step_s(times_s) if is_usable else None
     return replace(summary, n_label_samples=len(label.samples), label_rate_hz=rate_hz)

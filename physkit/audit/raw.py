@@ -41,7 +41,7 @@ def audit_raw(task: RawTask) -> Audited:
     """Looks at one raw recording; what it cannot read is a finding."""
     reader: Reader = READERS[task.recording.dataset]()
     recording = task.recording
-    findings: list[Finding] = []
+    findings = [Finding("condition-unknown", "warning", what) for what in recording.unknown]
     label, label_error = _read_label(reader, recording)
     video, video_error = _read_video(reader, task)
     if label_error:

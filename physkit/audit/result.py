@@ -20,13 +20,13 @@ class RecordingSummary:
     n_frames: int | None = None
     """Frames that could be read."""
     fps: float | None = None
-    """Frames a second, by the mean interval."""
+    """Frames a second, gaps left out."""
     duration_s: float | None = None
     """Time from the first to the last frame in seconds."""
     n_label_samples: int | None = None
     """Samples of the label."""
     label_rate_hz: float | None = None
-    """Samples of the label a second, by the mean interval."""
+    """Samples of the label a second, gaps left out."""
     face_coverage: float | None = None
     """Share of the frames with a face."""
     lag_ms: float | None = None

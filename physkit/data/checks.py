@@ -14,7 +14,7 @@ from physkit.data.findings import Finding, Severity
 from physkit.media.frames import DamageCount
 from physkit.signal.lag import LagEstimate
 from physkit.signal.quality import MIN_QUALITY_S, signal_quality
-from physkit.signal.resample import mean_fps, resample
+from physkit.signal.resample import mean_fps, resample, usual_step_s
 
 STILL = 0.02
 """A window whose range is less than this share of the usual one stands still."""
@@ -239,8 +239,7 @@ def _check_pairs(
     timestamps_s: Float[np.ndarray, "t"], label_times_s: Float[np.ndarray, "n"], limits: Limits
 ) -> list[Finding]:
     """One sample for each frame, where the rates say that it is meant so."""
-    step_s = float(np.median(np.diff(timestamps_s)))
-    label_step_s = float(np.median(np.diff(label_times_s)))
+    step_s, label_step_s = usual_step_s(timestamps_s), usual_step_s(label_times_s)
     same_rate = abs(label_step_s / step_s - 1) < PAIRED_RATE
     together = abs(float(label_times_s[0] - timestamps_s[0])) < step_s
     # what was dropped on the way had its sample

@@ -17,6 +17,7 @@ CHECKS: Mapping[str, str] = {
     "label-unreadable": "copy or download the label again; physkit prep leaves the recording out",
     "label-mended": "look whether what was mended is what you expect, or repair the file",
     "damaged-frames": "none, if they are few: they count as not seen; else copy the video again",
+    "condition-unknown": "correct it in the file, or leave it: it is in no group of results",
     "frame-times": "repair the times at their source: no frame can be placed by them",
     "frame-jitter": "keep to the true times, as physkit does, and never count frames by a rate",
     "dropped-frames": "keep to the true times; cut windows that hold a long gap",

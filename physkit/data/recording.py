@@ -40,6 +40,8 @@ class Recording:
     """Files and folders it is made of, relative to `root` with forward slashes; some may lack."""
     conditions: Mapping[str, Condition] = field(default_factory=dict)
     """Light, motion, skin colour and the like, by column."""
+    unknown: tuple[str, ...] = ()
+    """Conditions that the files state in a way that cannot be read; one sentence each."""
 
     def __post_init__(self) -> None:
         if not SAFE_NAME.fullmatch(self.name):

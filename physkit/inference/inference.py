@@ -11,7 +11,7 @@ from physkit.models import deployable
 from physkit.nn.streaming import PulseModel
 from physkit.weights.file import sha256
 from physkit.weights.load import load_model, read_any_weights
-from physkit.weights.manifest import known_weights, weights_at_hand
+from physkit.weights.manifest import find_weights, known_weights, weights_at_hand
 
 if TYPE_CHECKING:
     from physkit.models.facephys.network import FacePhys
@@ -46,7 +46,9 @@ def choose_weights(name: str, weights_file: str | None) -> tuple[str, Path | Non
     weights_name, weights = found
     notes: tuple[str, ...] = ()
     if known_weights()[weights_name].url is None:
-        released = f"the released ones: physkit weights pull {name}"
+        detector = "; a better face detector: physkit weights pull blazeface"
+        face = "" if find_weights("blazeface") else detector
+        released = f"the released ones, trained on real faces: physkit weights pull {name}{face}"
         notes = (f"weights {weights_name}: our own, of synthetic people only; {released}",)
     return name, weights, notes
 

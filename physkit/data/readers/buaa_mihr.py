@@ -133,10 +133,11 @@ def _only(recording: Recording, kind: str) -> Path:
 
 def _stated_rate_hz(mat: MatFile) -> float | None:
     """The rate of the label; None where the file states none that can be."""
-    rate = mat.get("PPG.fs")
-    if rate is None or isinstance(rate, str) or rate.size != 1 or np.iscomplexobj(rate):
+    try:
+        rate = mat.get("PPG.fs")
+        rate_hz = float(rate if isinstance(rate, str) else np.ravel(rate).item())  # type: ignore[arg-type]
+    except (InputError, ValueError, TypeError):
         return None
-    rate_hz = float(rate.item())
     return rate_hz if RATES_HZ[0] <= rate_hz <= RATES_HZ[1] else None
 
 

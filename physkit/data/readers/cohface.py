@@ -10,7 +10,7 @@ from jaxtyping import Float
 from physkit.core.errors import InputError
 from physkit.core.files import missing, visible
 from physkit.data.formats.avi import write_avi
-from physkit.data.formats.labels import REPAIR, make_label, numbers
+from physkit.data.formats.labels import REPAIR, make_label, numbers, numbers_beside
 from physkit.data.formats.writing import check_session, sensor_times_s, whole_recording
 from physkit.data.readers.base import Layout, NewRecording, Reader
 from physkit.data.recording import Label, Recording
@@ -48,13 +48,16 @@ class CohfaceReader(Reader):
     def read_label(self, recording: Recording) -> Label:
         """Pulse and respiration. Raises InputError when they are missing, empty or damaged."""
         path = recording.path(recording.files[1])
-        times_s, pulse, respiration = _read_arrays(path)
-        if not len(times_s) == len(pulse) == len(respiration):
+        warnings: list[str] = []
+        times_s, pulse, respiration = _read_arrays(path, warnings)
+        columns = {} if respiration is None else {"respiration": respiration}
+        n_breath = len(pulse) if respiration is None else len(respiration)
+        if not len(times_s) == len(pulse) == n_breath:
             raise InputError(
-                f"{path}: {len(times_s)} times, {len(pulse)} pulse and {len(respiration)} "
+                f"{path}: {len(times_s)} times, {len(pulse)} pulse and {n_breath} "
                 f"respiration samples, which should be as many; {REPAIR}"
             )
-        return make_label(path, times_s, pulse, {"respiration": respiration})
+        return make_label(path, times_s, pulse, columns, tuple(warnings))
 
     def write(self, root: Path, recording: NewRecording) -> Recording:
         """Writes one of the four sessions of a person, 0 to 3."""
@@ -79,24 +82,31 @@ class CohfaceReader(Reader):
 
 
 def _read_arrays(
-    path: Path,
-) -> tuple[Float[np.ndarray, "t"], Float[np.ndarray, "p"], Float[np.ndarray, "r"]]:
-    """Times in seconds, pulse and respiration. Raises InputError where one is missing."""
+    path: Path, warnings: list[str]
+) -> tuple[Float[np.ndarray, "t"], Float[np.ndarray, "p"], Float[np.ndarray, "r"] | None]:
+    """Times in seconds, pulse, and respiration where it is there, or else a warning.
+
+    Raises InputError where times or pulse are missing.
+    """
     if not path.is_file():
         raise missing(path, f"no such file; {REPAIR}")
     try:
         with h5py.File(path) as file:
-            arrays = [np.ravel(file[name][()]) for name in ("time", "pulse", "respiration")]
+            times_s, pulse = (np.ravel(file[name][()]) for name in ("time", "pulse"))
+            breath = file.get("respiration")
+            respiration = np.ravel(breath[()]) if isinstance(breath, h5py.Dataset) else None
     except (OSError, RuntimeError, ValueError) as error:
         raise InputError(f"{path}: not a readable HDF5 file ({error}); {REPAIR}") from error
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError(
-            f"{path}: not a label of COHFACE, with time, pulse and respiration ({error}); {REPAIR}"
+            f"{path}: not a label of COHFACE, with time and pulse ({error}); {REPAIR}"
         ) from error
-    times_s, pulse = (
-        numbers(path, array, name) for array, name in zip(arrays, ("time", "pulse"), strict=False)
-    )
-    return times_s, pulse, numbers(path, arrays[2], "respiration", max_unknown=1)
+    beside = None
+    if respiration is None:
+        warnings.append(f"{path.name}: respiration is unknown")
+    else:
+        beside = numbers_beside(path, respiration, "respiration", warnings)
+    return numbers(path, times_s, "time"), numbers(path, pulse, "pulse"), beside
 
 
 def _recording(root: Path, subject: str, session: int) -> Recording:

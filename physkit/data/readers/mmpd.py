@@ -10,12 +10,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Shaped
 
 from physkit.core.errors import InputError
 from physkit.core.files import below, visible
 from physkit.data.formats.labels import make_label
 from physkit.data.formats.mat import open_mat
-from physkit.data.formats.matlab import MatFile, MatValue
+from physkit.data.formats.matlab import MatValue
 from physkit.data.formats.matlab_video import MatVideo
 from physkit.data.formats.matlab_writer import MatWriter, new_mat
 from physkit.data.formats.writing import check_rate, check_session, whole_recording
@@ -31,6 +32,7 @@ VIDEO, LABEL = "video", "GT_ppg"
 TEXTS = ("light", "motion", "gender")
 TRUTHS = ("exercise", "glasser", "hair_cover", "makeup")
 """Conditions that the files hold as 'True' or 'False'."""
+TRUTH_WORDS = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
 SKIN_COLOUR = "skin_color"
 
 MOTIONS = ("Stationary", "Rotation", "Talking", "Walking")
@@ -112,6 +114,7 @@ def _recording(root: Path, folder: str, file: str) -> Recording:
     name = file.removesuffix(".mat")
     subject, session = name.removeprefix("p").split("_")
     path = f"{folder}/{file}"
+    conditions, unknown = _read_conditions(root, path)
     return Recording(
         dataset="mmpd",
         name=name,
@@ -119,36 +122,56 @@ def _recording(root: Path, folder: str, file: str) -> Recording:
         session=session,
         root=root,
         files=(path,),
-        conditions=_read_conditions(root, path),
+        conditions=conditions,
+        unknown=unknown,
     )
 
 
-def _read_conditions(root: Path, file: str) -> dict[str, Condition]:
-    """What the file states of the recording; nothing where it is damaged."""
+def _read_conditions(root: Path, file: str) -> tuple[dict[str, Condition], tuple[str, ...]]:
+    """What the file states of the recording, each condition by itself, and what cannot be read.
+
+    Nothing where the file is damaged, or lies elsewhere: its frames and label will say so.
+    """
+    stated: dict[str, Condition] = {}
+    unknown: list[str] = []
     try:
         with open_mat(below(root, file)) as mat:
-            stated = {name: _condition(mat, name) for name in (*TEXTS, SKIN_COLOUR, *TRUTHS)}
-    except InputError:  # its frames and label will say so
-        return {}
-    return {name: value for name, value in stated.items() if value is not None}
+            for name in (*TEXTS, SKIN_COLOUR, *TRUTHS):
+                if name not in mat.names:
+                    continue
+                try:
+                    stated[name] = _condition(name, mat.read(name))
+                except (InputError, ValueError, TypeError, OverflowError) as error:
+                    reason = str(error).removeprefix(f"{mat.path}: ")
+                    unknown.append(f"{file}: condition {name} is unknown: {reason}")
+    except InputError:
+        return {}, ()
+    return stated, tuple(unknown)
 
 
-def _condition(mat: MatFile, name: str) -> Condition | None:
-    """One condition; None where it is not stated, or not as published."""
-    value = mat.get(name)
-    if value is None or (not isinstance(value, str) and value.size != 1):
-        return None
+def _condition(name: str, value: MatValue) -> Condition:
+    """One condition. Raises ValueError where it is not stated as published."""
+    plain = value.strip() if isinstance(value, str) else _single(value)
     if name in TEXTS:
-        return value.strip() if isinstance(value, str) else None
+        if not (isinstance(plain, str) and plain):
+            raise ValueError(f"{plain!r} is no text")
+        return plain
     if name == SKIN_COLOUR:
-        return None if isinstance(value, str) else int(value.item())
-    return _truth(value)
+        number = float(plain)
+        if not number.is_integer():
+            raise ValueError(f"{plain!r} is no whole number")
+        return int(number)
+    known = TRUTH_WORDS.get(str(plain).lower())
+    if known is None:
+        raise ValueError(f"{plain!r} is neither true nor false")
+    return known
 
 
-def _truth(value: MatValue) -> bool | None:
-    if isinstance(value, str):
-        return {"true": True, "false": False}.get(value.strip().lower())
-    return bool(value.item())
+def _single(value: Shaped[np.ndarray, "..."]) -> float:
+    """The one number of an array. Raises ValueError or TypeError where there is none, or more."""
+    if value.size != 1:
+        raise ValueError(f"it holds {value.size} values")
+    return float(value.item())
 
 
 def _as_published(given: Mapping[str, Condition], session: int) -> dict[str, Condition]:

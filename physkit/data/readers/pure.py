@@ -12,7 +12,7 @@ import numpy as np
 from physkit.core.errors import InputError
 from physkit.core.files import missing, visible
 from physkit.core.text import decode_text
-from physkit.data.formats.labels import REPAIR, make_label, numbers, read_bytes
+from physkit.data.formats.labels import REPAIR, make_label, numbers, numbers_beside, read_bytes
 from physkit.data.formats.writing import check_session, sensor_times_s, whole_recording
 from physkit.data.readers.base import Layout, NewRecording, Reader
 from physkit.data.recording import Label, Recording
@@ -91,12 +91,13 @@ class PureReader(Reader):
                 f"{path}: waveform: {lacking} of {len(values)} are not stated; {REPAIR}"
             )
         pulse = numbers(path, [value["waveform"] for value in values], "waveform")
+        warnings = list(_disagreement(path, frames_ns, listed_ns))
         columns = {
-            column: numbers(path, [value[key] for value in values], key, max_unknown=1)
+            column: numbers_beside(path, [value[key] for value in values], key, warnings)
             for column, key in COLUMNS.items()
             if all(key in value for value in values)
         }
-        return make_label(path, times_s, pulse, columns, _disagreement(path, frames_ns, listed_ns))
+        return make_label(path, times_s, pulse, columns, tuple(warnings))
 
     def write(self, root: Path, recording: NewRecording) -> Recording:
         """Writes one of the six tasks of a person, session 0 to 5."""

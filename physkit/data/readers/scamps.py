@@ -8,11 +8,13 @@ import re
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float
 
 from physkit.core.errors import InputError
 from physkit.core.files import visible
 from physkit.data.formats.labels import REPAIR, make_label
 from physkit.data.formats.mat import open_mat
+from physkit.data.formats.matlab import MatFile
 from physkit.data.formats.matlab_video import MatVideo
 from physkit.data.formats.matlab_writer import new_mat
 from physkit.data.formats.writing import check_rate, check_session, whole_recording
@@ -61,15 +63,14 @@ class ScampsReader(Reader):
         path = recording.path(recording.files[0])
         with open_mat(path) as mat:
             pulse = mat.signal(LABEL)
-            columns = {"respiration": mat.signal(BREATHING)} if BREATHING in mat.names else {}
             video = mat.header(VIDEO)
+            columns, warnings = _breathing(mat)
         if columns and len(columns["respiration"]) != len(pulse):
             raise InputError(
                 f"{path}: {len(pulse)} values in '{LABEL}' and {len(columns['respiration'])} in "
                 f"'{BREATHING}', which should be as many; {REPAIR}"
             )
         n_frames = video.shape[0] if video else len(pulse)
-        warnings = []
         if n_frames != len(pulse):
             warnings.append(f"{path.name}: {n_frames} frames and {len(pulse)} label samples")
         return make_label(path, np.arange(len(pulse)) / FPS, pulse, columns, tuple(warnings))
@@ -95,6 +96,16 @@ class ScampsReader(Reader):
             mat.signal(LABEL, shown["pulse"])
             mat.signal(BREATHING, shown["respiration"])
         return new
+
+
+def _breathing(mat: MatFile) -> tuple[dict[str, Float[np.ndarray, "t"]], list[str]]:
+    """The column of breathing where the file has a usable one, and a warning where it is none."""
+    if BREATHING not in mat.names:
+        return {}, []
+    try:
+        return {"respiration": mat.signal(BREATHING)}, []
+    except InputError as error:
+        return {}, [f"{mat.path.name}: respiration is unknown: {error}"]
 
 
 def _recording(root: Path, folder: str, file: str) -> Recording:

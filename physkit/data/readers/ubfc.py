@@ -11,11 +11,11 @@ from physkit.core.errors import InputError
 from physkit.core.files import visible
 from physkit.data.formats.avi import n_pictures, write_avi
 from physkit.data.formats.labels import (
-    MAX_UNKNOWN,
     REPAIR,
     later_ones,
     make_label,
     numbers,
+    numbers_beside,
     read_lines,
 )
 from physkit.data.formats.table import cells, number_rows, separator_of, shown
@@ -37,8 +37,6 @@ SET_2_FOLDER = re.compile(r"subject(\d+)")
 VIDEO = re.compile(r"vid.*\.avi")
 SET_1_FOLDER = re.compile(r"(\d+)-gt|after-exercise")
 SET_1_RATE_HZ = 62.0
-SET_1_COLUMNS = (("time", MAX_UNKNOWN), ("heart rate", 1.0), ("SpO2", 1.0), ("pulse", MAX_UNKNOWN))
-"""Columns of the label, and the largest share of each that may be no number."""
 
 
 class UbfcReader(Reader):
@@ -61,7 +59,7 @@ class UbfcReader(Reader):
         """The video at the label's times. Raises InputError when either is missing or damaged,
         and while iterating, when they differ by more than a second."""
         path = recording.path(recording.files[1])
-        times_s, _, _ = _read_ground_truth(path)
+        times_s, _, _ = _read_ground_truth(path, [])
         later = later_ones(path, times_s)
         fps = (len(times_s) - 1) / float(np.nanmax(times_s))
         # The rate serves a video without times; of any video the times are replaced.
@@ -71,11 +69,13 @@ class UbfcReader(Reader):
     def read_label(self, recording: Recording) -> Label:
         """The contact pulse at the times of the frames. Raises InputError when it is damaged."""
         video, path = (recording.path(file) for file in recording.files)
-        times_s, pulse, heart_rate_bpm = _read_ground_truth(path)
+        warnings: list[str] = []
+        times_s, pulse, heart_rate_bpm = _read_ground_truth(path, warnings)
         n_frames = n_pictures(video)
-        differ = n_frames is not None and n_frames != len(times_s)
-        warnings = (_counts(video, n_frames, path, len(times_s)),) if differ else ()
-        return make_label(path, times_s, pulse, {"heart_rate_bpm": heart_rate_bpm}, warnings)
+        if n_frames is not None and n_frames != len(times_s):
+            warnings.append(_counts(video, n_frames, path, len(times_s)))
+        columns = {"heart_rate_bpm": heart_rate_bpm}
+        return make_label(path, times_s, pulse, columns, tuple(warnings))
 
     def write(self, root: Path, recording: NewRecording) -> Recording:
         """Writes `subjectN`; the layout has one session for each person."""
@@ -131,12 +131,14 @@ class UbfcSet1Reader(Reader):
                     f"{path}: {shown(line)}: not four numbers in every line (milliseconds, heart "
                     f"rate, SpO2, pulse); {REPAIR}"
                 )
-        times_ms, heart_rate_bpm, spo2_percent, pulse = (
-            numbers(path, column, what, max_unknown=share)
-            for column, (what, share) in zip(zip(*rows, strict=True), SET_1_COLUMNS, strict=True)
-        )
-        columns = {"heart_rate_bpm": heart_rate_bpm, "spo2_percent": spo2_percent}
-        return make_label(path, times_ms / 1000.0, pulse, columns)
+        times, heart_rate, spo2, samples = zip(*rows, strict=True)
+        times_ms, pulse = numbers(path, times, "time"), numbers(path, samples, "pulse")
+        warnings: list[str] = []
+        columns = {
+            "heart_rate_bpm": numbers_beside(path, heart_rate, "heart rate", warnings),
+            "spo2_percent": numbers_beside(path, spo2, "SpO2", warnings),
+        }
+        return make_label(path, times_ms / 1000.0, pulse, columns, tuple(warnings))
 
     def write(self, root: Path, recording: NewRecording) -> Recording:
         """Writes `N-gt`; the layout has one session for each person."""
@@ -208,10 +210,11 @@ def _counts(video: Path, n_frames: int | None, label: Path, n_samples: int) -> s
 
 
 def _read_ground_truth(
-    path: Path,
+    path: Path, warnings: list[str]
 ) -> tuple[Float[np.ndarray, "t"], Float[np.ndarray, "t"], Float[np.ndarray, "t"]]:
     """Times in seconds since the first frame, pulse and heart rate in bpm of `ground_truth.txt`.
 
+    A heart rate that is no number adds to `warnings`.
     Raises InputError where it is missing or does not hold these three lines.
     """
     lines = read_lines(path)
@@ -219,10 +222,9 @@ def _read_ground_truth(
         raise InputError(
             f"{path}: {len(lines)} lines and not three (pulse, heart rate, time); {REPAIR}"
         )
-    pulse, heart_rate_bpm, times_s = (
-        numbers(path, row, f"line {index}", max_unknown=1 if index == 2 else MAX_UNKNOWN)
-        for index, row in enumerate(number_rows(path, lines), 1)
-    )
+    rows = number_rows(path, lines)
+    pulse, times_s = (numbers(path, rows[i - 1], f"line {i}") for i in (1, 3))
+    heart_rate_bpm = numbers_beside(path, rows[1], "line 2", warnings)
     if not len(pulse) == len(heart_rate_bpm) == len(times_s):
         raise InputError(
             f"{path}: {len(pulse)}, {len(heart_rate_bpm)} and {len(times_s)} numbers in its "

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from still_photos import false_findings
 
 from physkit.audit.across import check_settings, find_same_files, settle_lags
 from physkit.audit.evidence import Audited
@@ -78,3 +79,12 @@ def test_settings_unlike_most_are_told_with_the_difference() -> None:
     (finding,) = check_settings({"a": usual, "b": other, "c": dict(usual)})
     assert finding.recording == "b"
     assert "size_px 36 -> 72" in finding.message
+
+
+def test_labels_of_nobody_in_the_video_have_no_lag() -> None:
+    assert false_findings(4) == {}
+
+
+@pytest.mark.slow
+def test_no_lag_is_found_in_forty_unrelated_pairs() -> None:
+    assert false_findings(40) == {}

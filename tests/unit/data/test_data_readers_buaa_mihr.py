@@ -106,7 +106,9 @@ def test_published_labels_are_read_at_their_rate(tree, form):
 
 
 @every_form
-@pytest.mark.parametrize("rate", [{}, {"fs": np.array([[0.0]])}, {"fs": "fast"}])
+@pytest.mark.parametrize(
+    "rate", [{}, {"fs": np.array([[0.0]])}, {"fs": "fast"}, {"fs": {"hz": 60.0}}]
+)
 def test_a_rate_that_is_not_stated_is_taken_from_the_video_and_told(tree, form, rate):
     put_label(tree, form, data=np.arange(80.0)[:, None], **rate)
     label = BUAA.read_label(only(tree))

@@ -94,6 +94,12 @@ def test_a_damaged_label_is_named(tree, arrays, problem):
     assert problem in str(caught.value)
 
 
+def test_a_label_without_respiration_is_read(tree):
+    change(tree, respiration=None)
+    label = COHFACE.read_label(only(tree))
+    assert (dict(label.columns), label.warnings) == ({}, ("data.hdf5: respiration is unknown",))
+
+
 def test_a_group_in_the_place_of_an_array_is_named(tree):
     with h5py.File(label_file(tree), "r+") as file:
         del file["pulse"]

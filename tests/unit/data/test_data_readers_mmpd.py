@@ -234,3 +234,41 @@ def test_other_files_are_strays_and_wrong_roots_are_named(tmp_path):
     for wrong in (root / "subject7", tmp_path):
         with pytest.raises(InputError, match=r"expected subjectN/pN_k\.mat; 1 found in .*dataset:"):
             MMPD.find(wrong)
+
+
+CELL = np.array([["LED-low"]], dtype=object)
+
+
+@pytest.mark.parametrize(
+    ("name", "stated", "value"),
+    [
+        ("skin_color", np.array([[np.nan]]), None),
+        ("skin_color", np.array([[np.inf]]), None),
+        ("skin_color", np.array([[3.5]]), None),
+        ("skin_color", np.array([[3j]]), None),
+        ("skin_color", np.array([[3.0, 4.0]]), None),
+        ("skin_color", "3", 3),
+        ("skin_color", "dark", None),
+        ("exercise", np.array([[np.nan]]), None),
+        ("exercise", np.array([[1.0]]), True),
+        ("exercise", np.array([[0]]), False),
+        ("exercise", np.array([[7]]), None),
+        ("exercise", " false ", False),
+        ("exercise", "1", True),
+        ("light", CELL, None),
+        ("light", np.array([[3]]), None),
+        ("light", "  ", None),
+        ("light", {"name": "LED-low"}, None),
+        ("gender", np.zeros((0, 0)), None),
+    ],
+)
+def test_each_condition_is_its_value_or_unknown_with_a_word(tmp_path, name, stated, value):
+    put(tmp_path)
+    others = {k: v for k, v in only(tmp_path).conditions.items() if k != name}
+    put(tmp_path, **{name: stated})
+    recording = only(tmp_path)
+    assert {k: v for k, v in recording.conditions.items() if k != name} == others
+    assert recording.conditions.get(name) == value
+    assert (name in recording.conditions) == (value is not None)
+    told = [f"condition {name} is unknown" in what for what in recording.unknown]
+    assert told == ([True] if value is None else [])

@@ -133,6 +133,21 @@ def test_a_column_that_was_not_measured_is_left_out(tree):
     assert set(PURE.read_label(only(tree)).columns) == {"heart_rate_bpm", "spo2_percent"}
 
 
+def test_what_stands_beside_the_pulse_costs_no_recording(tree):
+    def spoil(document):
+        document["/FullPackage"][2]["Value"]["pulseRate"] = "fast"
+        document["/FullPackage"][3]["Value"]["o2saturation"] = None
+
+    edit(tree, spoil)
+    label = PURE.read_label(only(tree))
+    assert np.flatnonzero(np.isnan(label.columns["heart_rate_bpm"])).tolist() == [2]
+    assert np.flatnonzero(np.isnan(label.columns["spo2_percent"])).tolist() == [3]
+    assert label.warnings == (
+        f"01-01.json: pulseRate is unknown in 1 of {len(label.pulse.samples)} places",
+        f"01-01.json: o2saturation is unknown in 1 of {len(label.pulse.samples)} places",
+    )
+
+
 @pytest.mark.parametrize(
     ("change", "problem"),
     [

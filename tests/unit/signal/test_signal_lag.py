@@ -158,3 +158,30 @@ def test_a_lag_beyond_the_range_is_not_made_up() -> None:
     label, pulse = pair(lag_s=0.5, duration_s=60.0, noise=0.1)
     estimate = estimate_lag(label, pulse, config=LagConfig(max_lag_s=0.25))
     assert estimate.lag_s is None or abs(estimate.lag_s) <= 0.27
+
+
+@pytest.mark.parametrize("duration_s", [8.0, 12.0, 20.0, 40.0])
+@pytest.mark.parametrize("is_turned", [False, True])
+def test_noise_has_no_lag(duration_s: float, is_turned: bool) -> None:
+    for seed in range(12):
+        label, pulse = pair(bpm=50 + 5 * seed, duration_s=duration_s, seed=seed)
+        noise = np.random.default_rng(seed).standard_normal(len(pulse.samples))
+        samples = -label.samples if is_turned else label.samples
+        answers = possible_lags(
+            Pulse(samples, label.timestamps_s), Pulse(noise, pulse.timestamps_s)
+        )
+        assert [answer.lag_s for answer in answers] == [None]
+
+
+def test_every_lag_that_is_returned_agrees_and_has_a_spread() -> None:
+    for seed in range(6):
+        label, pulse = pair(lag_s=0.133, noise=1.0, duration_s=20.0, seed=seed)
+        for answer in possible_lags(label, pulse):
+            assert answer.correlation > 0.45
+            assert answer.spread_s > 1e-4
+
+
+def test_a_heart_of_another_rate_is_no_drift() -> None:
+    label, _ = pair(bpm=72.0, duration_s=20.0, seed=1)
+    _, pulse = pair(bpm=73.8, duration_s=20.0, seed=1)
+    assert estimate_lag(label, pulse).lag_s is None

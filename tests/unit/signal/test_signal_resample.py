@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from physkit.signal.resample import mean_fps, resample, seen_runs
+from physkit.signal.resample import mean_fps, resample, seen_runs, usual_step_s
 
 
 def test_irregular_frames_give_the_pulse_back_on_a_uniform_clock() -> None:
@@ -62,3 +62,11 @@ def test_the_rate_is_frames_over_seen_time() -> None:
     assert mean_fps(unseen_for_seconds) == pytest.approx(25)
     assert mean_fps(np.arange(4.0)) == pytest.approx(1)
     assert np.isnan(mean_fps(np.zeros(1)))
+
+
+@pytest.mark.parametrize("rate_hz", [30.0, 59.94, 60.6, 62.0, 64.0, 128.0, 256.0])
+def test_a_rate_is_right_though_times_are_whole_milliseconds(rate_hz: float) -> None:
+    times_s = np.round(np.arange(1200) / rate_hz, 3)
+    kept = np.delete(times_s, [*range(300, 320), 700])
+    for timestamps_s in (times_s, kept):
+        assert 1 / usual_step_s(timestamps_s) == pytest.approx(rate_hz, rel=0.01)

