@@ -17,9 +17,11 @@ if TYPE_CHECKING:
     from physkit.pipelines.predict import predict
     from physkit.prepare.run import prepare
     from physkit.runtime.session import Session
+    from physkit.train.run.config import FitConfig
     from physkit.train.run.fit import fit
 
 _LAZY = {
+    "FitConfig": "physkit.train.run.config",
     "Session": "physkit.runtime.session",
     "audit": "physkit.audit.command",
     "crossdomain": "physkit.crossdomain.run",
@@ -34,6 +36,7 @@ _LAZY = {
 }
 
 __all__ = [
+    "FitConfig",
     "Session",
     "audit",
     "crossdomain",

@@ -254,6 +254,9 @@ class Store(Mapping[str, StoredRecording]):
         self._group = group
         self.dataset = str(group.attrs["dataset"])
 
+    def __repr__(self) -> str:
+        return f"<store {self.path}: {len(self)} recordings of {self.dataset}>"
+
     @cached_property
     def names(self) -> tuple[str, ...]:
         """Names of the recordings that are published."""
