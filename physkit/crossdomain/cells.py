@@ -22,10 +22,12 @@ from physkit.evaluate.metrics import Estimate, Metrics
 from physkit.evaluate.predictions import (
     LeftOut,
     PredictedRecording,
+    Sources,
     with_even_conditions,
     write_predictions,
 )
 from physkit.evaluate.scoring import score
+from physkit.inference.evaluation import sources_of
 from physkit.inference.inference import choose_model, known_people
 from physkit.inference.recordings import predict_recordings, readable_recordings
 from physkit.weights.file import sha256
@@ -134,14 +136,18 @@ def make_cell(
     folder.mkdir(parents=True, exist_ok=True)
     predicted: list[PredictedRecording] = []
     left_out: dict[str, str] = {}
+    sources: list[Mapping[str, Any]] = []
     for reading, network in zip(cell.readings, networks, strict=True):
-        pulses, unread = _read(reading, network, config, data, progress=progress)
+        pulses, unread, of = _read(reading, network, config, data, progress=progress)
         predicted += pulses
         left_out |= dict(unread)
+        sources += of
     if not predicted:
         causes = "; ".join(f"{name}: {cause}" for name, cause in left_out.items())
         raise InputError(f"no recording of {cell.column} could be read ({causes})")
-    write_predictions(with_even_conditions(predicted), folder / "predictions.parquet")
+    write_predictions(
+        with_even_conditions(predicted), folder / "predictions.parquet", sources=sources
+    )
     result = score(
         folder / "predictions.parquet",
         protocol=config.score.protocol,
@@ -162,10 +168,10 @@ def _read(
     data: Mapping[str, People],
     *,
     progress: bool,
-) -> tuple[list[PredictedRecording], list[LeftOut]]:
-    """The pulses of some people by one network."""
+) -> tuple[list[PredictedRecording], list[LeftOut], Sources]:
+    """The pulses of some people by one network, and what they come from."""
     weights = None if network.weights is None else str(network.weights)
-    _, model, _ = choose_model(network.model, weights)
+    name, model, _ = choose_model(network.model, weights)
     store = data[reading.part.data].store
     recordings, damaged = readable_recordings(store, reading.part.subjects)
     predicted, unread = predict_recordings(
@@ -177,7 +183,7 @@ def _read(
         progress=progress,
         uses=known_people(network.weights),
     )
-    return predicted, [*damaged, *unread]
+    return predicted, [*damaged, *unread], sources_of(name, network.weights, recordings)
 
 
 def _figures(folder: Path, *, is_new: bool) -> Figures:

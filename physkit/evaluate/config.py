@@ -23,6 +23,12 @@ class ScoreConfig:
         find_protocol(self.protocol)
 
     @property
+    def label(self) -> str:
+        """A name for results by these settings, such as physkit-1-inf or toolbox-2023-10.0-peak."""
+        window = "" if self.window_s is None else f"-{self.window_s}"
+        return f"{self.protocol}{window}{'' if self.hr == 'fft' else f'-{self.hr}'}"
+
+    @property
     def length_s(self) -> float | None:
         """Window length in seconds; infinity for the whole recording, None for the default."""
         return math.inf if self.window_s == "inf" else self.window_s

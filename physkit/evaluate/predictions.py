@@ -1,5 +1,6 @@
 """The predictions file: Parquet, one row a recording."""
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -32,6 +33,9 @@ USES = ("nothing", "validation", "train")
 _OWN = frozenset({*REQUIRED, _TIMES, _USE})
 """Columns that are not conditions."""
 
+_SOURCES = b"physkit_sources"
+Sources = Sequence[Mapping[str, Any]]
+"""Model, weights and store of predictions, as JSON: an entry for each store."""
 LeftOut = tuple[str, str]
 """A recording that could not be read, and the cause."""
 
@@ -111,8 +115,24 @@ def _check_once(path: Path, row: PredictedRecording, count: int) -> None:
         )
 
 
-def write_predictions(recordings: Sequence[PredictedRecording], path: Path) -> None:
+def read_sources(path: Path) -> Sources:
+    """What a predictions file says of where its predictions come from; empty where nothing."""
+    try:
+        found = json.loads((pq.read_schema(path).metadata or {}).get(_SOURCES, b"[]"))
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise InputError(
+            f"{path}: its metadata cannot be read ({error}); write it again"
+        ) from error
+    is_told = isinstance(found, list) and all(isinstance(entry, dict) for entry in found)
+    return found if is_told else ()
+
+
+def write_predictions(
+    recordings: Sequence[PredictedRecording], path: Path, *, sources: Sources = ()
+) -> None:
     """Write a predictions file; an interrupted write leaves no file.
+
+    sources: what they come from, for the reports of their scores.
 
     A condition with the name of a column of the file, such as fps, is left out.
     Raises InputError where the file cannot be written, or where a condition is text in one
@@ -141,7 +161,8 @@ def write_predictions(recordings: Sequence[PredictedRecording], path: Path) -> N
             "make it text, a number or true/false throughout"
         ) from error
     with whole_file(path) as unfinished:
-        pq.write_table(pa.table(columns), unfinished)
+        told = {_SOURCES: json.dumps(sources, default=str)} if sources else None
+        pq.write_table(pa.table(columns, metadata=told), unfinished)
 
 
 def with_even_conditions(recordings: Sequence[PredictedRecording]) -> list[PredictedRecording]:

@@ -11,7 +11,7 @@ from physkit.evaluate.conditions import AnsiVerdict, Breakdown
 from physkit.evaluate.examples import Example
 from physkit.evaluate.gating import CoveragePoint, Gating
 from physkit.evaluate.metrics import BlandAltman, Metrics
-from physkit.evaluate.predictions import LeftOut
+from physkit.evaluate.predictions import LeftOut, Sources
 from physkit.evaluate.variability import HrvErrors
 from physkit.evaluate.windows import WindowRow
 
@@ -73,6 +73,8 @@ class Score:
     """Recordings that could not be read or scored, each with the cause."""
     warning: str | None = None
     """How many of the people the weights know, where they know some."""
+    sources: Sources = ()
+    """Model, weights and store of the predictions, where the file says so."""
 
     @property
     def exit_status(self) -> int:
@@ -91,6 +93,9 @@ class Score:
         """What was scored, and how."""
         window_s = self.settings["window_s"]
         window = "whole recordings" if window_s is None else f"{window_s:g} s windows"
+        short_s = [w.duration_s for w in self.windows if window_s and w.duration_s < window_s - 0.5]
+        if short_s:
+            window += f" ({len(short_s)} of them shorter, from {min(short_s):.1f} s on)"
         title = (
             f"{self.protocol}, {window}, heart rate by {self.settings['hr']}: "
             f"{self.n_recordings} recordings of {self.n_subjects} subjects, "

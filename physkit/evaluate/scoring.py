@@ -11,13 +11,21 @@ from typing import Any, cast, get_args
 
 from physkit.core.causes import cause_of
 from physkit.core.errors import InputError
+from physkit.core.machine import this_commit
 from physkit.core.registry import unknown_name
 from physkit.evaluate.bootstrap import N_RESAMPLES, with_intervals
 from physkit.evaluate.conditions import Breakdown, ansi_verdicts, breakdowns, by_column
 from physkit.evaluate.examples import examples
 from physkit.evaluate.gating import coverage_curve, gating
 from physkit.evaluate.metrics import bland_altman, figures, metrics
-from physkit.evaluate.predictions import USES, LeftOut, PredictedRecording, read_usable
+from physkit.evaluate.predictions import (
+    USES,
+    LeftOut,
+    PredictedRecording,
+    Sources,
+    read_sources,
+    read_usable,
+)
 from physkit.evaluate.protocols import HeartRateMethod, Protocol, find_protocol
 from physkit.evaluate.report.results import write_results
 from physkit.evaluate.result import Score
@@ -62,6 +70,7 @@ def score(
         predictions_file=str(path),
         predictions_sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
         left_out=(*left_out, *unreadable),
+        sources=read_sources(path),
     )
     if out is not None:
         write_results(result, Path(out))
@@ -77,12 +86,13 @@ def score_recordings(
     predictions_file: str = "",
     predictions_sha256: str = "",
     left_out: Sequence[LeftOut] = (),
+    sources: Sources = (),
 ) -> Score:
     """Score recordings under a named protocol; one that cannot be scored is left out.
 
     window_s: length of the windows; None takes the protocol's default (the whole recording, or
     30 s under physkit-1), infinity the whole recording.
-    left_out: what was left out before.
+    left_out: what was left out before. sources: what the predictions come from.
     Raises UnknownNameError for a misspelt protocol, InputError where nothing can be scored.
     """
     chosen = find_protocol(protocol)
@@ -127,6 +137,7 @@ def score_recordings(
         examples=examples(scored, windows, chosen),
         left_out=(*left_out, *unscored),
         warning=warning,
+        sources=sources,
     )
 
 
@@ -181,4 +192,5 @@ def _settings(protocol: Protocol, window_s: float | None, hr: HeartRateMethod) -
 
 def _versions() -> Mapping[str, str]:
     names = ("physkit", "numpy", "scipy", "pyarrow")
-    return {"python": platform.python_version()} | {name: version(name) for name in names}
+    own = {"python": platform.python_version(), "commit": this_commit()}
+    return own | {name: version(name) for name in names}

@@ -47,7 +47,7 @@ def run(config: EvaluateConfig, *, progress: bool = False) -> "EvaluateResult":
     from physkit.data.store import open_store
     from physkit.evaluate.predictions import with_even_conditions, write_predictions
     from physkit.evaluate.scoring import score
-    from physkit.inference.evaluation import EvaluateResult
+    from physkit.inference.evaluation import EvaluateResult, sources_of
     from physkit.inference.inference import choose_weights, known_people
     from physkit.inference.recordings import predict_recordings, readable_recordings
     from physkit.weights.load import load_model
@@ -73,7 +73,11 @@ def run(config: EvaluateConfig, *, progress: bool = False) -> "EvaluateResult":
     left_out = [*damaged, *unread]
     if not predicted:
         raise InputError(f"{config.data}: no recording could be read; {': '.join(left_out[0])}")
-    write_predictions(with_even_conditions(predicted), out / "predictions.parquet")
+    write_predictions(
+        with_even_conditions(predicted),
+        out / "predictions.parquet",
+        sources=sources_of(name, weights, recordings),
+    )
     result = score(
         out / "predictions.parquet",
         protocol=config.score.protocol,

@@ -89,7 +89,13 @@ def test_weights_of_a_run_are_scored_on_people_whom_it_never_saw(
     assert main(["test", *words, "--score.window_s", "inf", "--json"]) == 0
     score = json.loads(capsys.readouterr().out)
     assert (score["n_recordings"], score["n_subjects"], score["notes"]) == (2, 2, [])
-    assert (tmp_path / "run" / "test" / "report.html").exists()
+    assert (tmp_path / "run" / "test" / "physkit-1-inf" / "report.html").exists()
+    assert main(["test", *words, "--score.protocol", "toolbox-2025-03"]) == 0
+    assert {one.name for one in (tmp_path / "run" / "test").iterdir()} == {
+        "physkit-1-inf",
+        "toolbox-2025-03",
+    }
+    capsys.readouterr()
     assert main(["validate", *words, "--weights", "last", "--score.window_s", "inf", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["n_recordings"] == 1
     # the weights remember whom they saw, whatever the options now say
@@ -106,6 +112,15 @@ def test_weights_of_a_run_are_scored_on_people_whom_it_never_saw(
         "figures are of the 2 others, except by used for"
     )
     assert "2 recordings of 2 subjects" in told[1]
+    (source,) = json.loads((tmp_path / "all" / "metrics.json").read_text())["sources"]
+    assert source["model"] == "facephys"
+    assert source["weights"]["path"] == weights
+    assert source["weights"]["people"]["train"] == {str(store): ["a", "b", "c"]}
+    assert len(source["weights"]["sha256"]) == len(source["store"]["sha256"]) == 64
+    assert source["store"]["path"] == str(store)
+    assert source["store"]["people"] == list("abcdef")
+    page = (tmp_path / "all" / "report.html").read_text()
+    assert all(text in page for text in (weights, str(store), source["weights"]["sha256"]))
     by_use = next(line for line in told if line.startswith("MAE by used for"))
     assert [f"{use} " in by_use for use in ("train", "validation", "nothing")] == [True] * 3
     assert main([*evaluate, "--out", str(tmp_path / "known"), "--subjects", "a,b"]) == 0

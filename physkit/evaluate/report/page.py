@@ -1,6 +1,8 @@
 """The HTML report: one file that asks the network for nothing."""
 
+import json
 from collections.abc import Iterator
+from typing import Any
 
 from physkit.evaluate.conditions import Breakdown
 from physkit.evaluate.report.figures import (
@@ -28,7 +30,7 @@ def report_html(score: Score) -> str:
         },
         groups={breakdown.condition: list(_groups(breakdown)) for breakdown in score.conditions},
         waveforms=[(one, as_picture(waveform_svg(one))) for one in score.examples],
-        provenance=_provenance(score),
+        provenance=list(_provenance(score)),
     )
 
 
@@ -52,11 +54,21 @@ def _groups(breakdown: Breakdown) -> Iterator[tuple[str, ...]]:
         yield (g.group, str(g.n_windows), str(g.n_subjects), *(shown(v, 2) for v in errors))
 
 
-def _provenance(score: Score) -> str:
-    facts = {
+def _provenance(score: Score) -> Iterator[tuple[str, str]]:
+    """What was evaluated, and how: name and value."""
+    facts: dict[str, Any] = {
         "predictions": score.predictions_file,
         "sha256": score.predictions_sha256,
         **{name: str(value) for name, value in score.settings.items()},
         **score.versions,
     }
-    return "; ".join(f"{name} {value}" for name, value in facts.items())
+    for source in score.sources:
+        weights, store = source.get("weights") or {}, source.get("store") or {}
+        facts |= {
+            f"model for {store.get('path')}": source.get("model"),
+            **{f"weights {name}": value for name, value in weights.items()},
+            **{f"store {name}": value for name, value in store.items()},
+        }
+    for name, value in facts.items():
+        if value is not None:
+            yield name, value if isinstance(value, str) else json.dumps(value, default=str)

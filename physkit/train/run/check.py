@@ -28,12 +28,12 @@ class CheckConfig(FitConfig):
 
 
 def check_validation(config: CheckConfig, *, progress: bool = False) -> EvaluateResult:
-    """Score a run's weights on its validation people, into the folder validation of the run."""
+    """Score a run's weights on its validation people, into a folder in validation of the run."""
     return _check(config, "validation", progress=progress)
 
 
 def check_test(config: CheckConfig, *, progress: bool = False) -> EvaluateResult:
-    """Score a run's weights on its test people, into the folder test of the run."""
+    """Score a run's weights on its test people, into a folder in test of the run."""
     return _check(config, "test", progress=progress)
 
 
@@ -42,6 +42,7 @@ def _check(config: CheckConfig, purpose: str, *, progress: bool) -> EvaluateResu
     weights."""
     from physkit.evaluate.predictions import with_even_conditions, write_predictions
     from physkit.evaluate.scoring import score
+    from physkit.inference.evaluation import sources_of
     from physkit.inference.recordings import predict_recordings
     from physkit.train.run.sources import divided
     from physkit.train.run.trainer import accelerator
@@ -55,7 +56,8 @@ def _check(config: CheckConfig, purpose: str, *, progress: bool) -> EvaluateResu
     model = load_model(config.model.model, path)
     recordings, damaged = _recordings(sources)
     notes = _check_unseen(path, card, recordings, purpose, config.populations)
-    out = Path(config.out) / purpose
+    how = config.score
+    out = Path(config.out) / purpose / how.label
     out.mkdir(parents=True, exist_ok=True)
     predicted, unread = predict_recordings(
         recordings,
@@ -70,8 +72,11 @@ def _check(config: CheckConfig, purpose: str, *, progress: bool) -> EvaluateResu
     if not predicted:
         raise InputError(f"{purpose}: no recording could be read; {': '.join(left_out[0])}")
     file = out / "predictions.parquet"
-    write_predictions(with_even_conditions(predicted), file)
-    how = config.score
+    write_predictions(
+        with_even_conditions(predicted),
+        file,
+        sources=sources_of(config.model.model, path, recordings),
+    )
     result = score(
         file,
         protocol=how.protocol,

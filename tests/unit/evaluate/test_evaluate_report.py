@@ -65,7 +65,7 @@ def test_a_script_in_any_name_is_text(recordings) -> None:
     html = report_html(replace(score, predictions_file=script, versions={"</style>": script}))
     page = accessible_page(html)
     assert "<script" not in html
-    for told in (f"best: {script}", f"{script}&", f"{script}a", f"predictions {script}"):
+    for told in (f"best: {script}", f"{script}&", f"{script}a", f"predictions{script}"):
         assert told in page.text
 
 
