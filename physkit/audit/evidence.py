@@ -9,6 +9,7 @@ import xxhash
 from jaxtyping import Float
 
 from physkit.audit.result import RecordingSummary
+from physkit.core.errors import InputError
 from physkit.core.types import Pulse
 from physkit.data.checks import (
     check_coverage,
@@ -19,6 +20,7 @@ from physkit.data.checks import (
     is_clock,
 )
 from physkit.data.findings import Finding
+from physkit.data.windows.label import clean_label
 from physkit.media.frames import DamageCount
 from physkit.signal.lag import LagEstimate, possible_lags
 from physkit.signal.resample import usual_step_s
@@ -160,11 +162,20 @@ def with_lag(audited: Audited, lag: LagEstimate, rival_s: float | None) -> Audit
 def _compare(
     label: Pulse, pulses: Collection[Pulse]
 ) -> tuple[tuple[LagEstimate, ...], list[Finding]]:
-    """The possible lags by the pulse that agrees best, and whether the label is upside down."""
+    """The possible lags by the pulse that agrees best, and whether the label is upside down.
+
+    Where the label stands still it says nothing of a lag.
+    """
+    try:
+        label = clean_label(label, place="label")
+    except InputError:
+        return (), []  # told as flat
     turned_label = Pulse(-label.samples, label.timestamps_s)
     upright = max((possible_lags(label, pulse) for pulse in pulses), key=_agreement)
     turned = max((possible_lags(turned_label, pulse) for pulse in pulses), key=_agreement)
-    agreement, inverted = _agreement(upright), _agreement(turned)
+    inverted = _agreement(turned)
+    # however little its windows agree on a lag
+    agreement = max((lag.correlation for lag in upright if np.isfinite(lag.correlation)), default=0)
     if inverted < agreement + CLEARLY_BETTER:
         return upright, []
     message = (

@@ -170,3 +170,22 @@ def test_prep_mends_what_was_lost_and_nothing_else(
     lost = "files of what is stored are missing or damaged"
     assert result.redone == dict.fromkeys(("subject2", "subject3", "subject5"), lost)
     assert contents(out) == contents(prepared_ubfc)
+
+
+def test_one_listing_serves_all_that_is_read(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = UPath(f"memory://{tmp_path}/s.zarr")
+    place.fs.put(str(whole), place.path, recursive=True)
+    listings: list[str] = []
+    find = type(place.fs).find
+    monkeypatch.setattr(
+        type(place.fs),
+        "find",
+        lambda fs, path, **options: listings.append(path) or find(fs, path, **options),
+    )
+    recording = open_store(place)["b"]
+    for start in range(0, 600, 50):
+        assert recording.frames(start, start + 50).any()
+    assert len(recording.pulse.samples) == len(recording.timestamps_s) * 2
+    assert len(listings) == 1

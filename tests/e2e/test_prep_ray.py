@@ -118,3 +118,19 @@ def test_an_s3_bucket_is_read_and_written(
     assert contents(UPath(out)) == contents(prepared_ubfc)
     again = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ)
     assert len(json.loads(again.stdout)["skipped"]) == 8
+
+
+def test_half_a_copy_in_a_bucket_is_named_and_mended(
+    raw_ubfc: Path, prepared_ubfc: Path, bucket: str, tmp_path: Path
+) -> None:
+    out = UPath(f"{bucket}/s.zarr")
+    out.fs.put(f"{prepared_ubfc}/", f"{out.path}/", recursive=True)
+    (out / "subject2/frames/c/0/0/0/0").unlink()
+    (out / "subject3/zarr.json").unlink()
+    result = physkit.evaluate_model(str(out), tmp_path / "out", model="green")
+    causes = dict(result.left_out)
+    assert (result.exit_status, set(causes)) == (1, {"subject2", "subject3"})
+    assert "'frames' is missing or damaged (frames/c/0/0/0/0)" in causes["subject2"]
+    again = physkit.prepare(dataset="ubfc", raw=raw_ubfc, out=str(out), engine="serial")
+    assert again.done == ("subject2", "subject3")
+    assert contents(out) == contents(prepared_ubfc)
