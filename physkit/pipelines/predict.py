@@ -80,6 +80,7 @@ def run(config: PredictConfig, *, progress: bool = False) -> "PulseResult":
         ),
         faces=faces,
         heart_rate_from=reading.heart_rate_from,
+        certainty=reading.certainty,
         live=waveform.figures,
     )
     if config.plot:

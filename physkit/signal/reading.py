@@ -1,13 +1,16 @@
 """Vital signs of a pulse of any length, with gaps and irregular timestamps."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 
 from physkit.core.errors import InputError
 from physkit.core.types import Pulse
+from physkit.signal.beat_times import time_beats
 from physkit.signal.beats import find_beats
+from physkit.signal.confidence import Certainty, certainties
 from physkit.signal.filters import bandpass, detrend, smoothness_of_cutoff
 from physkit.signal.heart_rate import (
     HIGH_HZ,
@@ -17,11 +20,11 @@ from physkit.signal.heart_rate import (
     hann_spectrum,
     spectral_heart_rate_bpm,
 )
-from physkit.signal.hrv import HRV, hrv, normal_intervals
+from physkit.signal.hrv import HRV, believed, hrv, normal_intervals
 from physkit.signal.quality import signal_quality, snr_db
 from physkit.signal.rate_over_time import DRIFT_HZ, RateOverTime, rate_over_time
 from physkit.signal.resample import Run, median_fps, uniform_runs
-from physkit.signal.respiration import respiration_rate_bpm
+from physkit.signal.respiration import Breathing, breathing
 
 MIN_SEEN_S = 8.0
 """Least duration of pulse for a heart rate: five beats at 40 bpm, and a spectral line 15 bpm wide.
@@ -68,6 +71,9 @@ class PulseReading:
     """The heart rate of every second; None without a heart rate."""
     heart_rate_from: RateSource | None = None
     """What the heart rate was read from; None without one."""
+    certainty: Mapping[str, Certainty] = field(default_factory=dict)
+    """Expected error and confidence of each vital sign that is not None, by name: those of
+    `LIMITS` in confidence.py."""
 
 
 def read_pulse(
@@ -105,10 +111,6 @@ def read_pulse(
     if quality < min_quality or not np.isfinite(rate_bpm):
         problem = f"the signal quality {quality:.2f} is under {min_quality:.2f}"
         return _nothing(f"no heart rate: {problem}", quality=quality, more=warnings)
-    longest = max(usable, key=lambda run: run.duration_s)
-    believed = quality >= MIN_BEAT_QUALITY
-    if not believed:
-        warnings += (f"the pulse is weak: signal quality {quality:.2f}, so no beats are read",)
     times_s = pulse.timestamps_s
     over_time = rate_over_time(
         usable, start_s=float(times_s[0]), end_s=float(times_s[-1]), min_quality=min_quality
@@ -121,16 +123,38 @@ def read_pulse(
     beat_bpm = _refined(rate_bpm, usable) if quality >= least else None
     if beat_bpm is not None:
         rate_bpm, source = beat_bpm, "beats"
+    found, breath, more = _from_beats(max(usable, key=lambda run: run.duration_s), quality)
     return PulseReading(
         heart_rate_bpm=rate_bpm,
-        respiration_rate_bpm=respiration_rate_bpm(longest.pulse, fps=fps) if believed else None,
+        respiration_rate_bpm=None if breath is None else breath.rate_bpm,
         signal_quality=quality,
         snr_db=_snr_db(usable, rate_bpm),
-        hrv=hrv(find_beats(longest.pulse, fps=fps)) if believed else None,
-        warnings=warnings,
+        hrv=found,
+        warnings=(*warnings, *more),
         over_time=over_time,
         heart_rate_from=source,
+        certainty=certainties(quality=quality, found=found, breath=breath),
     )
+
+
+def _from_beats(run: Run, quality: float) -> tuple[HRV | None, Breathing | None, tuple[str, ...]]:
+    """Variability and respiration, each where it passes its gate, and why it does not."""
+    if quality < MIN_BEAT_QUALITY:
+        weak = f"the pulse is weak: signal quality {quality:.2f}, so no beats are read"
+        return None, None, (weak,)
+    beats = time_beats(run.pulse, fps=run.fps)
+    measured = None if beats is None else hrv(beats)
+    found = believed(measured)
+    if beats is None or measured is None:
+        return None, None, ()
+    if found is None or found.rmssd_ms is None:
+        what = "no variability" if found is None else "no RMSSD"
+        return (
+            found,
+            None,
+            (f"{what} and no respiration rate: noise of the beat times may be most of it",),
+        )
+    return found, breathing(run.pulse, beats, fps=run.fps), ()
 
 
 def _changes(over_time: RateOverTime) -> str:
