@@ -46,6 +46,20 @@ MIN_FPS = 8.0
 """Slower video cannot show the fastest heart rate and its shape."""
 SEGMENT_S = 30.0
 """Longer runs are read in windows of at most this length, since the heart rate changes."""
+STEADY_SHARE = 0.9
+"""Share of consistent seconds from which on a rate is steady."""
+
+
+@dataclass(frozen=True)
+class QualityGate:
+    """The signal quality that a heart rate needs."""
+
+    least: float = MIN_QUALITY
+    """Of any rate."""
+    steady: float = MIN_QUALITY
+    """Of one that is consistent in at least `STEADY_SHARE` of the seconds (see `RateOverTime`)."""
+
+
 RateSource = Literal["spectrum", "beats", "seconds"]
 """What a heart rate is: the peak of the spectrum; that and beats together, or beats alone; or the
 mean of the rate over time."""
@@ -77,13 +91,13 @@ class PulseReading:
 
 
 def read_pulse(
-    pulse: Pulse, *, min_seen_s: float = MIN_SEEN_S, min_quality: float = MIN_QUALITY
+    pulse: Pulse, *, min_seen_s: float = MIN_SEEN_S, gate: QualityGate | None = None
 ) -> PulseReading:
     """Heart rate, respiration, quality and variability of a pulse with NaN where nothing was seen.
 
     Gaps up to half a second are bridged; unbroken runs of `MIN_RUN_S` or more are used, and their
     spectra averaged by length. The heart rate is None, with a warning, when they add up to less
-    than `min_seen_s` or their quality is under `min_quality`.
+    than `min_seen_s` or their quality does not reach the gate (the usual one by default).
     Raises InputError if the timestamps do not strictly increase.
     """
     _check_clock(pulse)
@@ -108,19 +122,20 @@ def read_pulse(
         )
     )
     rate_bpm = spectral_heart_rate_bpm(_spectrum(usable))
-    if quality < min_quality or not np.isfinite(rate_bpm):
-        problem = f"the signal quality {quality:.2f} is under {min_quality:.2f}"
-        return _nothing(f"no heart rate: {problem}", quality=quality, more=warnings)
-    times_s = pulse.timestamps_s
+    times_s, gate = pulse.timestamps_s, gate or QualityGate()
     over_time = rate_over_time(
-        usable, start_s=float(times_s[0]), end_s=float(times_s[-1]), min_quality=min_quality
+        usable, start_s=float(times_s[0]), end_s=float(times_s[-1]), min_quality=MIN_QUALITY
     )
+    least = gate.steady if over_time.consistent_share >= STEADY_SHARE else gate.least
+    if quality < least or not np.isfinite(rate_bpm):
+        problem = f"the signal quality {quality:.2f} is under {least:.2f}"
+        return _nothing(f"no heart rate: {problem}", quality=quality, more=warnings)
     source: RateSource = "spectrum"
     if not over_time.is_steady:
         rate_bpm, source = over_time.mean_bpm(usable), "seconds"
         warnings += (_changes(over_time),)
-    least = MIN_RATE_QUALITY if over_time.is_steady else MIN_BEAT_QUALITY
-    beat_bpm = _refined(rate_bpm, usable) if quality >= least else None
+    enough = MIN_RATE_QUALITY if over_time.is_steady else MIN_BEAT_QUALITY
+    beat_bpm = _refined(rate_bpm, usable) if quality >= enough else None
     if beat_bpm is not None:
         rate_bpm, source = beat_bpm, "beats"
     found, breath, more = _from_beats(max(usable, key=lambda run: run.duration_s), quality)
