@@ -8,7 +8,7 @@ import numpy as np
 from physkit.evaluate.predictions import PredictedRecording
 from physkit.evaluate.protocols import Protocol
 from physkit.evaluate.windows import detrended, waveforms
-from physkit.signal.beats import find_beats
+from physkit.signal.beat_times import time_beats
 from physkit.signal.hrv import HRV, hrv
 
 
@@ -20,9 +20,9 @@ class HrvErrors:
     """Recordings whose prediction and label are both long and clean enough."""
     sdnn_mae_ms: float
     """Of SDNN."""
-    rmssd_mae_ms: float
+    rmssd_mae_ms: float | None
     """Of RMSSD."""
-    pnn50_mae_percent: float
+    pnn50_mae_percent: float | None
     """Of pNN50, in percentage points."""
     lf_hf_mae: float | None
     """Of LF/HF; None where no recording is two minutes long."""
@@ -36,20 +36,19 @@ def hrv_errors(recordings: Sequence[PredictedRecording], protocol: Protocol) -> 
     pairs = [pair for r in recordings if (pair := _pair(r, protocol)) is not None]
     if not pairs:
         return None
-    ratios = [
-        abs(ours.lf_hf - true.lf_hf)
-        for ours, true in pairs
-        if ours.lf_hf is not None and true.lf_hf is not None
-    ]
     return HrvErrors(
         n_recordings=len(pairs),
         sdnn_mae_ms=float(np.mean([abs(a.sdnn_ms - b.sdnn_ms) for a, b in pairs])),
-        rmssd_mae_ms=float(np.mean([abs(a.rmssd_ms - b.rmssd_ms) for a, b in pairs])),
-        pnn50_mae_percent=float(
-            np.mean([abs(a.pnn50_percent - b.pnn50_percent) for a, b in pairs])
-        ),
-        lf_hf_mae=float(np.mean(ratios)) if ratios else None,
+        rmssd_mae_ms=_mae([(a.rmssd_ms, b.rmssd_ms) for a, b in pairs]),
+        pnn50_mae_percent=_mae([(a.pnn50_percent, b.pnn50_percent) for a, b in pairs]),
+        lf_hf_mae=_mae([(a.lf_hf, b.lf_hf) for a, b in pairs]),
     )
+
+
+def _mae(pairs: Sequence[tuple[float | None, float | None]]) -> float | None:
+    """Over the pairs that have both values."""
+    errors = [abs(a - b) for a, b in pairs if a is not None and b is not None]
+    return float(np.mean(errors)) if errors else None
 
 
 def _pair(recording: PredictedRecording, protocol: Protocol) -> tuple[HRV, HRV] | None:
@@ -57,6 +56,7 @@ def _pair(recording: PredictedRecording, protocol: Protocol) -> tuple[HRV, HRV] 
     for x in waveforms(recording, protocol):
         if not np.isfinite(x).all():
             return None
-        found.append(hrv(find_beats(detrended(x, recording, protocol), fps=recording.fps)))
+        beats = time_beats(detrended(x, recording, protocol), fps=recording.fps)
+        found.append(None if beats is None else hrv(beats))
     ours, true = found
     return None if ours is None or true is None else (ours, true)

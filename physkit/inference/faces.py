@@ -8,7 +8,7 @@ from jaxtyping import Int
 
 from physkit.core.types import Pulse
 from physkit.signal.rate_over_time import RateOverTime
-from physkit.signal.reading import MIN_QUALITY, MIN_RUN_S, PulseReading, read_pulse
+from physkit.signal.reading import MIN_RUN_S, PulseReading, QualityGate, read_pulse
 
 NO_FACE = -1
 """Stands for the number of a face where none was seen."""
@@ -40,11 +40,12 @@ class FaceReading:
 
 
 def read_faces(
-    pulse: Pulse, face_numbers: Int[np.ndarray, "t"], *, min_quality: float = MIN_QUALITY
+    pulse: Pulse, face_numbers: Int[np.ndarray, "t"], *, gate: QualityGate | None = None
 ) -> tuple[FaceReading, ...]:
     """A reading of each face that was seen for at least `MIN_RUN_S`, the one seen longest first.
 
-    face_numbers: of each sample (see `FaceNumbers`); `NO_FACE` where none was seen. Of faces that
+    face_numbers: of each sample (see `FaceNumbers`); `NO_FACE` where none was seen. gate: of the
+    model that read the pulse. Of faces that
     were all seen for less, the one seen longest. Raises InputError as `read_pulse` does.
     """
     numbers, counts = np.unique(face_numbers[face_numbers != NO_FACE], return_counts=True)
@@ -59,7 +60,7 @@ def read_faces(
         is_its = (face_numbers == numbers[index]) | (numbers.size == 1)
         its_s = pulse.timestamps_s[is_its]
         own = Pulse(np.where(is_its, pulse.samples, np.nan), pulse.timestamps_s)
-        reading = read_pulse(own, min_quality=min_quality)
+        reading = read_pulse(own, gate=gate)
         found.append(FaceReading(float(its_s[0]), float(its_s[-1]), seen_s, own, reading))
     return tuple(found)
 

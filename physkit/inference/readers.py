@@ -6,11 +6,13 @@ from pathlib import Path
 import numpy as np
 
 from physkit.core.errors import InputError
+from physkit.inference.gates import quality_gate
 from physkit.inference.inference import choose_weights, crop_size_px, square_px, usable_device
 from physkit.inference.stream import ModelReader, StretchReader
 from physkit.models import MODELS, deployable
 from physkit.runtime.engines import BY_SUFFIX
 from physkit.runtime.session import Session
+from physkit.signal.reading import QualityGate
 from physkit.weights.load import load_model
 
 
@@ -47,6 +49,8 @@ class Choice:
     """Side of the crops it reads."""
     notes: tuple[str, ...]
     """What to tell the user of a choice made for them."""
+    gate: QualityGate
+    """The signal quality that its heart rate needs."""
 
 
 def choose_reader(
@@ -87,7 +91,8 @@ def choose_reader(
     if runtime == "torch" and not (has_step and frame_by_frame):
         net = load_model(name, path)
         reader = ModelReader(net, usable_device(device))
-        return Choice(name, runtime, reader, crop_size_px(net), notes)
+        gate = quality_gate(name, path)
+        return Choice(name, runtime, reader, crop_size_px(net), notes, gate)
     if path is None or not has_step:
         known = " and ".join(deployable())
         raise InputError(f"--runtime {runtime}: runs {known}, not {name}; leave --runtime out")
@@ -114,4 +119,5 @@ def _of_session(model: str, session: Session, notes: tuple[str, ...]) -> Choice:
             f"{path}: takes {card.n_frames} frames at once; give the artifact of the form step"
         )
     size_px = square_px(card.model, height=card.height, width=card.width)
-    return Choice(card.model, session.runtime, SessionReader(session), size_px, notes)
+    gate = quality_gate(card.model, Path(path))
+    return Choice(card.model, session.runtime, SessionReader(session), size_px, notes, gate)

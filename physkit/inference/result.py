@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ from physkit.core.table import labelled
 from physkit.core.types import Pulse
 from physkit.inference.faces import FaceReading, all_over_time
 from physkit.inference.waveform import LiveFigures
+from physkit.signal.confidence import Certainty
 from physkit.signal.rate_over_time import RateOverTime
 from physkit.signal.reading import RateSource
 
@@ -51,6 +53,8 @@ class PulseResult:
     """What each face says, the one that was seen longest first: no figure is over two of them."""
     heart_rate_from: RateSource | None = None
     """What the heart rate was read from; None without one."""
+    certainty: Mapping[str, Certainty] = dataclasses.field(default_factory=dict)
+    """Expected error and confidence of each vital sign that is given, by name."""
 
     @property
     def heart_rate_over_time(self) -> RateOverTime | None:
@@ -71,6 +75,7 @@ class PulseResult:
             "timestamps_s": over_time.times_s.tolist(),
             "heart_rate_bpm": _without_nan(over_time.rates_bpm.tolist()),
         }
+        fields["certainty"] = {n: dataclasses.asdict(c) for n, c in self.certainty.items()}
         fields["faces"] = [face.to_dict() for face in self.faces]
         fields["waveform"] = _without_nan(self.pulse.samples.tolist())
         fields["timestamps_s"] = self.pulse.timestamps_s.tolist()
@@ -81,20 +86,28 @@ class PulseResult:
     def lines(self) -> list[str]:
         """What a person reads in the terminal."""
 
-        def shown(value: float | None, unit: str) -> str:
-            return "-" if value is None else f"{value:.1f} {unit}"
+        def shown(value: float | None, unit: str, name: str = "") -> str:
+            if value is None:
+                return "-"
+            known = self.certainty.get(name)
+            error = f" (error about {known.error:.1f})" if known else ""
+            return f"{value:.1f} {unit}{error}"
 
         over_time = self.heart_rate_over_time
-        told = shown(self.heart_rate_bpm, "bpm")
+        told = shown(self.heart_rate_bpm, "bpm", "heart_rate_bpm")
         if over_time is not None and not over_time.is_steady:
             low_bpm, high_bpm = over_time.range_bpm
             told += f" (mean; from {low_bpm:.0f} to {high_bpm:.0f})"
         rows = [
             ("heart rate", told),
-            ("respiration rate", shown(self.respiration_rate_bpm, "breaths/min")),
+            (
+                "respiration rate",
+                shown(self.respiration_rate_bpm, "breaths/min", "respiration_rate_bpm"),
+            ),
             ("signal quality", f"{self.signal_quality:.2f} of 1"),
             ("signal to noise", shown(self.snr_db, "dB")),
-            ("variability (SDNN)", shown(self.hrv["sdnn_ms"] if self.hrv else None, "ms")),
+            ("variability (SDNN)", shown((self.hrv or {}).get("sdnn_ms"), "ms", "sdnn_ms")),
+            ("variability (RMSSD)", shown((self.hrv or {}).get("rmssd_ms"), "ms", "rmssd_ms")),
             ("face seen", f"{self.face_coverage:.0%} of {self.n_frames} frames"),
             ("model", f"{self.model} ({self.runtime}), {self.fps:.1f} frames/s"),
             ("detector", self.detector or "none: prepared crops"),

@@ -56,7 +56,7 @@ def run(config: PredictConfig, *, progress: bool = False) -> "PulseResult":
             f"{config.input}: no face in any of {n_frames} frames; "
             + "; ".join(waveform.warnings or ("show one upright face, large and well lit",))
         )
-    faces = read_faces(pulse, waveform.face_numbers)
+    faces = read_faces(pulse, waveform.face_numbers, gate=choice.gate)
     reading = faces[0].reading
     span_s = float(pulse.timestamps_s[-1] - pulse.timestamps_s[0])
     result = PulseResult(
@@ -80,6 +80,7 @@ def run(config: PredictConfig, *, progress: bool = False) -> "PulseResult":
         ),
         faces=faces,
         heart_rate_from=reading.heart_rate_from,
+        certainty=reading.certainty,
         live=waveform.figures,
     )
     if config.plot:

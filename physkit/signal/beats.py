@@ -35,21 +35,20 @@ def find_beats(pulse: Float[np.ndarray, "t"], *, fps: float) -> Float[np.ndarray
     n = pulse.shape[0]
     if n < 8 or n / fps < _MIN_DURATION_S or not np.ptp(pulse) > 0:
         return np.zeros(0)
-    x, rate_hz = _upsampled(pulse, fps=fps)
+    x, rate_hz = upsampled(pulse, fps=fps)
     period_s = _local_period_s(x, fps=rate_hz)
     if period_s is None:
         return np.zeros(0)
     f0_hz = 1 / float(np.median(period_s))
-    coarse = _filtered(x, rate_hz, 0.5 * f0_hz, min(3.5 * f0_hz, 0.45 * fps))
+    coarse = band_limited(x, rate_hz, 0.5 * f0_hz, min(3.5 * f0_hz, 0.45 * fps))
     upstrokes, strength = _candidates(coarse, period_s, fps=rate_hz)
     chain = upstrokes[_best_chain(upstrokes / rate_hz, strength, period_s[upstrokes])]
-    fine = _filtered(x, rate_hz, 0.3 * f0_hz, min(8.0, 5 * f0_hz, 0.45 * fps))
+    fine = band_limited(x, rate_hz, 0.3 * f0_hz, min(8.0, 5 * f0_hz, 0.45 * fps))
     return _feet(coarse, fine, chain, period_s * rate_hz) / rate_hz
 
 
-def _upsampled(
-    pulse: Float[np.ndarray, "t"], *, fps: float
-) -> tuple[Float[np.ndarray, "u"], float]:
+def upsampled(pulse: Float[np.ndarray, "t"], *, fps: float) -> tuple[Float[np.ndarray, "u"], float]:
+    """The standardised pulse at 100 Hz or more, and its rate in Hz."""
     x = (pulse - pulse.mean()) / pulse.std()
     factor = int(np.ceil(_FINE_FPS / fps))
     if factor == 1:
@@ -59,7 +58,7 @@ def _upsampled(
     return np.asarray(CubicSpline(np.arange(n), x)(at)), fps * factor
 
 
-def _filtered(
+def band_limited(
     x: Float[np.ndarray, "t"], fps: float, low_hz: float, high_hz: float
 ) -> Float[np.ndarray, "t"]:
     """Zero-phase band-pass: a second-order Butterworth, forward and backward, as its spectrum."""

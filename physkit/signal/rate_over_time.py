@@ -39,6 +39,9 @@ class RateOverTime:
     rates_bpm: Float[np.ndarray, "n"]
     """Mean rate of `RATE_WINDOW_S` around; NaN where none is certain: near the ends of a run, where
     the rate jumps, and in noise."""
+    consistent_share: float = 0.0
+    """Share of the seconds that have a window in which spectrum and beats agree with each other and
+    with the seconds around, whatever the quality."""
 
     @property
     def is_answered(self) -> bool:
@@ -84,9 +87,10 @@ def rate_over_time(
     """
     times_s = start_s + np.arange(max(0, int(np.floor(end_s - start_s + 1e-6)) + 1))
     rates_bpm = np.full(times_s.shape, np.nan)
+    counts = np.zeros(2)
     for run in runs:
-        _fill(run, times_s, rates_bpm, min_quality=min_quality)
-    return RateOverTime(times_s, rates_bpm)
+        counts += _fill(run, times_s, rates_bpm, min_quality=min_quality)
+    return RateOverTime(times_s, rates_bpm, float(counts[0] / max(1, counts[1])))
 
 
 def _fill(
@@ -95,24 +99,27 @@ def _fill(
     rates_bpm: Float[np.ndarray, "n"],
     *,
     min_quality: float,
-) -> None:
+) -> tuple[int, int]:
+    """Writes the rates of a run. Returns how many seconds are consistent, and of how many."""
     n, fps = run.pulse.shape[0], run.fps
     length = min(n, round(RATE_WINDOW_S * fps))
     wanted = np.round((times_s - run.start_s) * fps - length / 2)
     starts = np.clip(wanted, 0, n - length)
     at = np.flatnonzero(np.abs(wanted - starts) <= 0.5 * fps)
     if not at.size:
-        return
+        return 0, 0
     bounds = [(int(s), int(s) + length) for s in starts[at]]
     qualities = window_qualities(run.pulse, fps=fps, bounds=bounds)
     x = detrend(run.pulse, smoothness=smoothness_of_cutoff(DRIFT_HZ, fps=fps))
     beats_s = find_beats(run.pulse, fps=fps)
     found = np.array([_window_rate_bpm(x, beats_s, a, b, fps=fps) for a, b in bounds])
-    found[np.array(qualities) < min_quality] = np.nan
     known = np.flatnonzero(np.isfinite(found))
     around = median_filter(found[known], size=5, mode="nearest")
     found[known[np.abs(found[known] - around) > MAX_STEP * around]] = np.nan
+    n_consistent = int(np.isfinite(found).sum())
+    found[np.array(qualities) < min_quality] = np.nan
     rates_bpm[at] = found
+    return n_consistent, at.size
 
 
 def _window_rate_bpm(

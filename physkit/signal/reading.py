@@ -1,13 +1,16 @@
 """Vital signs of a pulse of any length, with gaps and irregular timestamps."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 
 from physkit.core.errors import InputError
 from physkit.core.types import Pulse
+from physkit.signal.beat_times import time_beats
 from physkit.signal.beats import find_beats
+from physkit.signal.confidence import Certainty, certainties
 from physkit.signal.filters import bandpass, detrend, smoothness_of_cutoff
 from physkit.signal.heart_rate import (
     HIGH_HZ,
@@ -17,11 +20,11 @@ from physkit.signal.heart_rate import (
     hann_spectrum,
     spectral_heart_rate_bpm,
 )
-from physkit.signal.hrv import HRV, hrv, normal_intervals
+from physkit.signal.hrv import HRV, believed, hrv, normal_intervals
 from physkit.signal.quality import signal_quality, snr_db
 from physkit.signal.rate_over_time import DRIFT_HZ, RateOverTime, rate_over_time
 from physkit.signal.resample import Run, mean_fps, uniform_runs
-from physkit.signal.respiration import respiration_rate_bpm
+from physkit.signal.respiration import Breathing, breathing
 
 MIN_SEEN_S = 8.0
 """Least duration of pulse for a heart rate: five beats at 40 bpm, and a spectral line 15 bpm wide.
@@ -43,6 +46,20 @@ MIN_FPS = 8.0
 """Slower video cannot show the fastest heart rate and its shape."""
 SEGMENT_S = 30.0
 """Longer runs are read in windows of at most this length, since the heart rate changes."""
+STEADY_SHARE = 0.9
+"""Share of consistent seconds from which on a rate is steady."""
+
+
+@dataclass(frozen=True)
+class QualityGate:
+    """The signal quality that a heart rate needs."""
+
+    least: float = MIN_QUALITY
+    """Of any rate."""
+    steady: float = MIN_QUALITY
+    """Of one that is consistent in at least `STEADY_SHARE` of the seconds (see `RateOverTime`)."""
+
+
 RateSource = Literal["spectrum", "beats", "seconds"]
 """What a heart rate is: the peak of the spectrum; that and beats together, or beats alone; or the
 mean of the rate over time."""
@@ -68,16 +85,19 @@ class PulseReading:
     """The heart rate of every second; None without a heart rate."""
     heart_rate_from: RateSource | None = None
     """What the heart rate was read from; None without one."""
+    certainty: Mapping[str, Certainty] = field(default_factory=dict)
+    """Expected error and confidence of each vital sign that is not None, by name: those of
+    `LIMITS` in confidence.py."""
 
 
 def read_pulse(
-    pulse: Pulse, *, min_seen_s: float = MIN_SEEN_S, min_quality: float = MIN_QUALITY
+    pulse: Pulse, *, min_seen_s: float = MIN_SEEN_S, gate: QualityGate | None = None
 ) -> PulseReading:
     """Heart rate, respiration, quality and variability of a pulse with NaN where nothing was seen.
 
     Gaps up to half a second are bridged; unbroken runs of `MIN_RUN_S` or more are used, and their
     spectra averaged by length. The heart rate is None, with a warning, when they add up to less
-    than `min_seen_s` or their quality is under `min_quality`.
+    than `min_seen_s` or their quality does not reach the gate (the usual one by default).
     Raises InputError if the timestamps do not strictly increase.
     """
     _check_clock(pulse)
@@ -102,35 +122,54 @@ def read_pulse(
         )
     )
     rate_bpm = spectral_heart_rate_bpm(_spectrum(usable))
-    if quality < min_quality or not np.isfinite(rate_bpm):
-        problem = f"the signal quality {quality:.2f} is under {min_quality:.2f}"
-        return _nothing(f"no heart rate: {problem}", quality=quality, more=warnings)
-    longest = max(usable, key=lambda run: run.duration_s)
-    believed = quality >= MIN_BEAT_QUALITY
-    if not believed:
-        warnings += (f"the pulse is weak: signal quality {quality:.2f}, so no beats are read",)
-    times_s = pulse.timestamps_s
+    times_s, gate = pulse.timestamps_s, gate or QualityGate()
     over_time = rate_over_time(
-        usable, start_s=float(times_s[0]), end_s=float(times_s[-1]), min_quality=min_quality
+        usable, start_s=float(times_s[0]), end_s=float(times_s[-1]), min_quality=MIN_QUALITY
     )
+    least = gate.steady if over_time.consistent_share >= STEADY_SHARE else gate.least
+    if quality < least or not np.isfinite(rate_bpm):
+        problem = f"the signal quality {quality:.2f} is under {least:.2f}"
+        return _nothing(f"no heart rate: {problem}", quality=quality, more=warnings)
     source: RateSource = "spectrum"
     if not over_time.is_steady:
         rate_bpm, source = over_time.mean_bpm(usable), "seconds"
         warnings += (_changes(over_time),)
-    least = MIN_RATE_QUALITY if over_time.is_steady else MIN_BEAT_QUALITY
-    beat_bpm = _refined(rate_bpm, usable) if quality >= least else None
+    enough = MIN_RATE_QUALITY if over_time.is_steady else MIN_BEAT_QUALITY
+    beat_bpm = _refined(rate_bpm, usable) if quality >= enough else None
     if beat_bpm is not None:
         rate_bpm, source = beat_bpm, "beats"
+    found, breath, more = _from_beats(max(usable, key=lambda run: run.duration_s), quality)
     return PulseReading(
         heart_rate_bpm=rate_bpm,
-        respiration_rate_bpm=respiration_rate_bpm(longest.pulse, fps=fps) if believed else None,
+        respiration_rate_bpm=None if breath is None else breath.rate_bpm,
         signal_quality=quality,
         snr_db=_snr_db(usable, rate_bpm),
-        hrv=hrv(find_beats(longest.pulse, fps=fps)) if believed else None,
-        warnings=warnings,
+        hrv=found,
+        warnings=(*warnings, *more),
         over_time=over_time,
         heart_rate_from=source,
+        certainty=certainties(quality=quality, found=found, breath=breath),
     )
+
+
+def _from_beats(run: Run, quality: float) -> tuple[HRV | None, Breathing | None, tuple[str, ...]]:
+    """Variability and respiration, each where it passes its gate, and why it does not."""
+    if quality < MIN_BEAT_QUALITY:
+        weak = f"the pulse is weak: signal quality {quality:.2f}, so no beats are read"
+        return None, None, (weak,)
+    beats = time_beats(run.pulse, fps=run.fps)
+    measured = None if beats is None else hrv(beats)
+    found = believed(measured)
+    if beats is None or measured is None:
+        return None, None, ()
+    if found is None or found.rmssd_ms is None:
+        what = "no variability" if found is None else "no RMSSD"
+        return (
+            found,
+            None,
+            (f"{what} and no respiration rate: noise of the beat times may be most of it",),
+        )
+    return found, breathing(run.pulse, beats, fps=run.fps), ()
 
 
 def _changes(over_time: RateOverTime) -> str:

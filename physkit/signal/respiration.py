@@ -1,5 +1,6 @@
-"""Respiration rate from the three ways in which breathing modulates a pulse."""
+"""Respiration rate from the ways in which breathing modulates a pulse."""
 
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -7,61 +8,85 @@ from jaxtyping import Float
 from scipy.interpolate import PchipInterpolator
 
 from physkit.core.units import bpm_from_hz
-from physkit.signal.beats import find_beats
+from physkit.signal.beat_times import TimedBeats, replaced, time_beats
 from physkit.signal.hrv import normal_intervals
 
 MIN_DURATION_S = 30.0
 """Shortest pulse: three breaths at 6 a minute; Karlen et al. 2013 use 32 s."""
 BAND_HZ = (0.1, 0.5)
-"""6 to 30 breaths a minute."""
-MAX_DISAGREEMENT_BPM = 2.0
-"""Largest difference of two estimates that agree."""
-MIN_CONCENTRATION = 0.5
-"""Least share of a modulation's band power that must lie around its peak to be a breath."""
+"""6 to 30 breaths a minute: where a modulation is looked for."""
+LEAST_BPM = 8.5
+"""Slowest breathing that is told: below, waves of the blood pressure (0.1 Hz) look the same."""
+CLEAR, SUPPORTED = 0.5, 0.3
+"""Least share of the beat intervals' band power around their peak: of them alone, and where the
+baseline or the amplitude has the same rate, as clearly."""
+MAX_DISAGREEMENT_BPM = 1.5
+"""Largest difference of two rates that are the same."""
 _FPS = 4.0
 """Sampling rate of the modulations; faster than any heart rate."""
 
 
-def respiration_rate_bpm(pulse: Float[np.ndarray, "t"], *, fps: float) -> float | None:
-    """Breaths per minute from a uniformly sampled upright pulse; None where not trustworthy.
+@dataclass(frozen=True)
+class Breathing:
+    """A respiration rate."""
 
-    Baseline (feet), amplitude (foot to crest) and beat interval each give a rate; at least two with
-    a clear peak must agree, and their mean, weighted by clarity, is returned.
-    None under `MIN_DURATION_S`, under 10 clean beats, or without agreement. Karlen et al. 2013.
+    rate_bpm: float
+    """Breaths per minute."""
+    concentration: float
+    """Share of the beat intervals' band power around it, 0 to 1."""
+
+
+def respiration_rate_bpm(pulse: Float[np.ndarray, "t"], *, fps: float) -> float | None:
+    """Breaths per minute from a uniformly sampled pulse; None where not trustworthy."""
+    beats = time_beats(pulse, fps=fps)
+    found = None if beats is None else breathing(pulse, beats, fps=fps)
+    return None if found is None else found.rate_bpm
+
+
+def breathing(pulse: Float[np.ndarray, "t"], beats: TimedBeats, *, fps: float) -> Breathing | None:
+    """The breathing that changes the intervals of beats; None where none is certain.
+
+    Each beat modulation gives a rate: interval, baseline (mean of trough and crest), amplitude
+    (crest less trough). That of the intervals is told, if it is `CLEAR`, or `SUPPORTED` by another:
+    networks change baseline and amplitude, and two of those agreed on a wrong rate in one case of
+    five. None under `MIN_DURATION_S`, under 10 normal beats, and for slower than `LEAST_BPM`.
+    Karlen et al. 2013.
     """
-    if pulse.shape[0] / fps < MIN_DURATION_S:
+    times_s = replaced(beats.times_s, beats.is_misplaced)
+    is_short = pulse.shape[0] / fps < MIN_DURATION_S
+    if is_short or times_s.shape[0] < 10 or normal_intervals(times_s).mean() < 0.8:
         return None
-    beats_s = find_beats(pulse, fps=fps)
-    if beats_s.shape[0] < 10 or normal_intervals(beats_s).mean() < 0.8:
+    interval, *others = _modulations(pulse, times_s, fps=fps)
+    rate_bpm, concentration = _dominant_rate_bpm(*interval)
+    is_supported = concentration >= SUPPORTED and any(
+        abs(other_bpm - rate_bpm) <= MAX_DISAGREEMENT_BPM and other >= SUPPORTED
+        for other_bpm, other in (_dominant_rate_bpm(*other) for other in others)
+    )
+    if rate_bpm < LEAST_BPM or not (concentration >= CLEAR or is_supported):
         return None
-    estimates = [
-        estimate
-        for times_s, values in _modulations(pulse, beats_s, fps=fps)
-        if (estimate := _dominant_rate_bpm(times_s, values)) is not None
-    ]
-    return _agreed(estimates)
+    return Breathing(rate_bpm, concentration)
 
 
 def _modulations(
-    pulse: Float[np.ndarray, "t"], beats_s: Float[np.ndarray, "n"], *, fps: float
+    pulse: Float[np.ndarray, "t"], times_s: Float[np.ndarray, "n"], *, fps: float
 ) -> list[tuple[Float[np.ndarray, "m"], Float[np.ndarray, "m"]]]:
-    """Times and values of baseline, amplitude and interval, one a beat."""
-    feet = pulse[np.clip(np.round(beats_s * fps).astype(int), 0, pulse.shape[0] - 1)]
-    edges = np.round(beats_s * fps).astype(int)
+    """Times and values of interval, baseline and amplitude, one a beat."""
+    edges = np.clip(np.round(times_s * fps).astype(int), 0, pulse.shape[0] - 1)
+    troughs = np.array([pulse[a : b + 1].min() for a, b in pairwise(edges)])
     crests = np.array([pulse[a : b + 1].max() for a, b in pairwise(edges)])
-    normal = normal_intervals(beats_s)
-    middle_s = (beats_s[:-1] + beats_s[1:]) / 2
+    normal = normal_intervals(times_s)
+    middle_s = (times_s[:-1] + times_s[1:]) / 2
     return [
-        (beats_s, feet.astype(np.float64)),
-        (beats_s[:-1], (crests - feet[:-1]).astype(np.float64)),
-        (middle_s[normal], np.diff(beats_s)[normal]),
+        (middle_s[normal], np.diff(times_s)[normal]),
+        (middle_s, (troughs + crests).astype(np.float64) / 2),
+        (middle_s, (crests - troughs).astype(np.float64)),
     ]
 
 
 def _dominant_rate_bpm(
     times_s: Float[np.ndarray, "m"], values: Float[np.ndarray, "m"]
-) -> tuple[float, float] | None:
-    """Rate and concentration of the strongest modulation in the band; None if it is not clear."""
+) -> tuple[float, float]:
+    """Rate and concentration of the strongest modulation in the band."""
     at = np.arange(times_s[0], times_s[-1], 1 / _FPS)
     x = PchipInterpolator(times_s, values)(at)
     x = (x - np.polynomial.Polynomial.fit(at, x, 1)(at)) * np.hanning(at.size)
@@ -74,19 +99,4 @@ def _dominant_rate_bpm(
     width_hz = max(0.05, 2 / (at[-1] - at[0]))
     near = inside & (np.abs(frequency_hz - top_hz) <= width_hz)
     concentration = float(power[near].sum() / total) if total > 0 else 0.0
-    if concentration < MIN_CONCENTRATION:
-        return None
     return bpm_from_hz(float(top_hz)), concentration
-
-
-def _agreed(estimates: list[tuple[float, float]]) -> float | None:
-    """The weighted mean of the largest group of estimates that agree; None for a group of one."""
-    groups = [
-        [other for other in estimates if abs(other[0] - one[0]) <= MAX_DISAGREEMENT_BPM]
-        for one in estimates
-    ]
-    best = max(groups, key=lambda group: (len(group), sum(c for _, c in group)), default=[])
-    if len(best) < 2:
-        return None
-    rates, weights = zip(*best, strict=True)
-    return float(np.average(rates, weights=weights))

@@ -63,7 +63,13 @@ def read_live(config: PredictConfig, choice: Choice, *, progress: bool) -> Wavef
         run.start()
         try:
             with view as show:
-                live_view = LiveView(show, run.measurement, title=title, n_dropped=run.n_dropped)
+                live_view = LiveView(
+                    show,
+                    run.measurement,
+                    title=title,
+                    n_dropped=run.n_dropped,
+                    gate=choice.gate,
+                )
                 while not (ctrl_c.is_pressed or run.is_over(wait_s=DRAW_EVERY_S)):
                     live_view.draw()
         finally:

@@ -22,7 +22,7 @@ from rich.text import Text
 from physkit.core.errors import InputError
 from physkit.core.types import Pulse
 from physkit.inference.live.measure import RECENT_FRAMES, Measurement
-from physkit.signal.reading import MIN_SEEN_S, PulseReading, read_pulse
+from physkit.signal.reading import MIN_SEEN_S, PulseReading, QualityGate, read_pulse
 
 SHOWN_S = 10.0
 """Seconds of waveform on the screen."""
@@ -93,11 +93,13 @@ class LiveView:
         *,
         title: str,
         n_dropped: Callable[[], int],
+        gate: QualityGate | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._show = show
         self._measurement = measurement
         self._title = title
+        self._gate = gate
         self._n_dropped = n_dropped
         self._clock = clock
         self._read_at_s = 0.0
@@ -112,7 +114,8 @@ class LiveView:
             return
         now_s = self._clock()
         if self._reading is None or now_s - self._read_at_s >= READ_EVERY_S:
-            self._reading, self._read_at_s = read_pulse(_last(recent, READ_S)), now_s
+            self._reading = read_pulse(_last(recent, READ_S), gate=self._gate)
+            self._read_at_s = now_s
         self._show(self._state(recent))
 
     def _state(self, recent: Pulse) -> LiveState:

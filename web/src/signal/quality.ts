@@ -13,13 +13,24 @@ const CONCENTRATION_RANGE = [0.4, 0.85];
 const UNEVENNESS_RANGE = [0.05, 0.3];
 
 /** From 0 (noise, a flat line) to 1 (a clean pulse): power at the rate, times even beats. */
-export function signalQuality(pulse: Numbers, fps: number): number {
-  if (isFlat(pulse) || pulse.length / fps < MIN_QUALITY_S) return 0;
+export const signalQuality = (pulse: Numbers, fps: number): number =>
+  windowQualities(pulse, fps, [[0, pulse.length]])[0];
+
+/** The quality of many windows (first sample, one past the last) of one pulse. */
+export function windowQualities(pulse: Numbers, fps: number, bounds: number[][]): number[] {
+  const none = bounds.map(() => 0);
+  if (isFlat(pulse) || pulse.length / fps < MIN_QUALITY_S) return none;
   const x = detrend(standardised(pulse), smoothnessOfCutoff(0.3, fps));
-  if (spread(x) < MIN_PULSE_SHARE) return 0;
+  if (spread(x) < MIN_PULSE_SHARE) return none;
   const [lowHz, highHz] = [PULSE_BAND_HZ[0], Math.min(PULSE_BAND_HZ[1], 0.45 * fps)];
   const beats = findBeats(bandpass(x, fps, lowHz, highHz), fps);
-  if (beats.length < 4) return 0;
+  return bounds.map(([a, b]) =>
+    index(x.slice(a, b), beats.filter((beat) => beat >= a / fps && beat < b / fps), fps),
+  );
+}
+
+function index(x: Numbers, beats: Numbers, fps: number): number {
+  if (x.length / fps < MIN_QUALITY_S || beats.length < 4) return 0;
   let [low, high] = CONCENTRATION_RANGE;
   const concentrated = clip((concentration(x, fps) - low) / (high - low), 0, 1);
   const unevenness = median(steps(steps(beats).map(Math.log)).map(Math.abs));

@@ -4,6 +4,7 @@ import { findBeats } from './beats';
 import { detrend, smoothnessOfCutoff } from './filters';
 import { evenly, mean, median, steps, sum, weightedMean, type Numbers } from './numbers';
 import { signalQuality } from './quality';
+import { changingRateBpm } from './rateOverTime';
 import { durationS, meanFps, runsOf, type Run } from './resample';
 import { averageSpectrum, hannSpectrum, spectralHeartRateBpm } from './spectrum';
 
@@ -13,6 +14,7 @@ const MIN_RUN_S = 4;
 const MIN_BEATS_S = 20;
 /** Least signal quality for a heart rate. */
 export const MIN_QUALITY = 0.35;
+const MIN_BEAT_QUALITY = 0.6;
 const MIN_RATE_QUALITY = 0.9;
 const MIN_FPS = 8;
 const DRIFT_HZ = 0.25;
@@ -43,7 +45,10 @@ export function readPulse(samples: Numbers, timesS: Numbers): Reading {
   let rate = spectralHeartRateBpm(spectrumOf(usable));
   if (quality < MIN_QUALITY || !Number.isFinite(rate))
     return { heartRateBpm: null, signalQuality: quality, seenS, why: 'too-weak' };
-  if (quality >= MIN_RATE_QUALITY) rate = correctedByBeats(rate, usable);
+  const changing = changingRateBpm(usable, timesS[0], timesS[timesS.length - 1], MIN_QUALITY);
+  rate = changing ?? rate;
+  const enough = changing === null ? MIN_RATE_QUALITY : MIN_BEAT_QUALITY;
+  if (quality >= enough) rate = correctedByBeats(rate, usable);
   return { heartRateBpm: rate, signalQuality: quality, seenS, why: null };
 }
 
@@ -68,7 +73,7 @@ function spectrumOf(runs: Run[]) {
   return averageSpectrum(spectra);
 }
 
-/** The spectral rate of a clean pulse, corrected by its beats; as it is where they disagree. */
+/** The rate of a clean pulse, corrected by its beats; as it is where they disagree. */
 function correctedByBeats(rateBpm: number, runs: Run[]): number {
   const beats = runs.map((run) => findBeats(run.pulse, run.fps)).filter((b) => b.length > 1);
   if (!beats.length) return rateBpm;

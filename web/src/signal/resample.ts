@@ -10,6 +10,8 @@ const MAX_GAP_S = 0.5;
 export interface Run {
   pulse: Numbers;
   fps: number;
+  /** Time of the first sample. */
+  startS: number;
 }
 
 export const durationS = (run: Run): number => run.pulse.length / run.fps;
@@ -45,7 +47,8 @@ function resampled(samples: number[], timesS: number[], fps: number): Run {
   const n = Math.floor((last - first) * fps + 5e-4) + 1;
   const at = Float64Array.from({ length: n }, (_, i) => clip(first + i / fps, first, last));
   const [x, y] = [Float64Array.from(timesS), Float64Array.from(samples)];
-  return { pulse: samples.length < 3 ? straight(x, y, at) : makima(x, y, at), fps };
+  const pulse = samples.length < 3 ? straight(x, y, at) : makima(x, y, at);
+  return { pulse, fps, startS: first };
 }
 
 function straight(x: Numbers, y: Numbers, at: Numbers): Numbers {
