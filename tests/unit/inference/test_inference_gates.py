@@ -16,7 +16,9 @@ def test_every_method_was_measured_and_known_weights_have_their_own_gate(
     assets: Path, tmp_path: Path
 ) -> None:
     assert set(MODELS.entries) - set(GATES) == {"physnet"}
-    assert quality_gate("facephys", assets / "facephys" / "FacePhys.weights.h5") == GATES["facephys"]
+    assert (
+        quality_gate("facephys", assets / "facephys" / "FacePhys.weights.h5") == GATES["facephys"]
+    )
     shipped = find_weights("facephys-synthetic")
     assert quality_gate("facephys", shipped) == GATES["facephys-synthetic"]
     (tmp_path / "own.safetensors").write_bytes(b"own")
