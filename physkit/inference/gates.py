@@ -8,10 +8,10 @@ from physkit.weights.manifest import known_weights
 
 GATES = {
     "facephys": QualityGate(least=0.65, steady=0.45),
-    "facephys-synthetic": QualityGate(),
+    "facephys-synthetic": QualityGate(least=0.45),
     "pos": QualityGate(least=0.75),
-    "chrom": QualityGate(least=0.75, steady=0.55),
-    "green": QualityGate(least=0.9),
+    "chrom": QualityGate(least=0.86, steady=0.6),
+    "green": QualityGate(least=0.9, steady=0.6),
     "lgi": QualityGate(least=0.9),
     "omit": QualityGate(least=0.9),
     "pbv": QualityGate(least=0.75),
