@@ -29,6 +29,8 @@ KINDS = (".png", ".svg", ".pdf")
 BAND_BPM = (30.0, 240.0)
 SAME_BPM = 0.5
 """Rates closer than this are one line in the picture, where a line is 0.4 bpm wide."""
+LEAST_RANGE_BPM = 20.0
+"""Of the rates over time: a steady heart looks steady."""
 MIN_RUN_S = 2.0
 MEANS: Mapping[RateSource | None, str] = {
     "beats": "mean rate, refined from beats",
@@ -92,6 +94,7 @@ def plot_pulse(result: PulseResult, path: Path) -> None:
     _draw_spectrum(parts[1], result)
     if over_time is not None:
         _draw_over_time(parts[2], result, over_time)
+        parts[2].set_xlim(parts[0].get_xlim())
     figure.suptitle(_title(result))
     for axes in parts:
         axes.spines[["top", "right"]].set_visible(False)
@@ -162,7 +165,9 @@ def _draw_over_time(axes: Axes, result: PulseResult, over_time: RateOverTime) ->
         rate_bpm, label = result.heart_rate_bpm, f"heart rate {result.heart_rate_bpm:.1f} bpm"
         axes.plot(ends_s, [rate_bpm] * 2, "--", color=PULSE_COLOUR, linewidth=1.2, label=label)
     axes.set(xlabel="time (s)", ylabel="beats per minute")
-    axes.set_xlim(result.pulse.timestamps_s[0], result.pulse.timestamps_s[-1])
     axes.margins(y=0.3)
+    low_bpm, high_bpm = axes.get_ylim()
+    missing_bpm = max(0.0, LEAST_RANGE_BPM - (high_bpm - low_bpm)) / 2
+    axes.set_ylim(low_bpm - missing_bpm, high_bpm + missing_bpm)
     axes.set_title("Heart rate over time", loc="left")
     axes.legend(loc="upper right", frameon=False, ncols=2)
