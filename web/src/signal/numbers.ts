@@ -41,7 +41,7 @@ export function weightedMean(x: ArrayLike<number>, weights: ArrayLike<number>): 
 /** `n` numbers from `first` to `last`, evenly spaced. */
 export const evenly = (first: number, last: number, n: number): Numbers =>
   Float64Array.from({ length: n }, (_, i) =>
-    n === 1 ? first : i === n - 1 ? last : first + (i * (last - first)) / (n - 1),
+    n === 1 ? first : i === n - 1 ? last : first + i * ((last - first) / (n - 1)), // as NumPy rounds
   );
 
 /** Scaled to mean 0 and standard deviation 1. */
