@@ -202,7 +202,7 @@ def test_a_place_that_cannot_be_written_is_told(capsys: pytest.CaptureFixture[st
 
 
 def test_ctrl_c_ends_a_long_run_at_once_and_leaves_no_halves(tmp_path: Path) -> None:
-    words = ["synth", "--layout", "pure", "--subjects", "3", "--seconds", "3600", "--workers", "2"]
+    words = ["synth", "--layout", "pure", "--subjects", "3", "--seconds", "600", "--workers", "2"]
     command = [sys.executable, "-m", "physkit.cli", *words, "--out", str(tmp_path / "out")]
     process = subprocess.Popen(
         command,
