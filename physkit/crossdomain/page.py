@@ -10,7 +10,12 @@ import numpy as np
 from physkit.core.files import whole_file
 from physkit.crossdomain.cells import Figures
 from physkit.crossdomain.figures import LEAST_BPM, subjects_svg
-from physkit.crossdomain.result import CrossdomainResult, matrix_csv
+from physkit.crossdomain.result import (
+    CrossdomainResult,
+    matrix_csv,
+    matrix_latex,
+    matrix_markdown,
+)
 from physkit.evaluate.report.render import as_picture, render
 from physkit.evaluate.result import METRIC_LABELS, shown
 
@@ -200,10 +205,15 @@ def _versions(result: CrossdomainResult) -> str:
 
 
 def write_results(result: CrossdomainResult) -> None:
-    """Write matrix.json, matrix.csv and report.html. Raises InputError where that cannot be."""
+    """Write matrix.json, .csv, .md and .tex, and report.html.
+
+    Raises InputError where that cannot be.
+    """
     texts = {
         "matrix.json": json.dumps(result.to_dict(), indent=1, allow_nan=False) + "\n",
         "matrix.csv": matrix_csv(result.table()),
+        "matrix.md": matrix_markdown(result.mae_table()),
+        "matrix.tex": matrix_latex(result.mae_table()),
         "report.html": matrix_html(result),
     }
     for name, text in texts.items():

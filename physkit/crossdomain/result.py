@@ -4,7 +4,7 @@ import csv
 import dataclasses
 import io
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     from physkit.crossdomain.cells import Figures
     from physkit.crossdomain.plan import Cell, MatrixPlan
     from physkit.crossdomain.trainings import Trained
+
+LATEX = str.maketrans(
+    {sign: f"\\{sign}" for sign in "&%$#_{}"}
+    | {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}"}
+)
+"""What LaTeX reads as text for signs that mean something to it."""
 
 
 @dataclass(frozen=True)
@@ -136,9 +142,10 @@ class CrossdomainResult:
             for cell, figures in self.figures.items()
             for data, (name, cause) in ((cell.column, entry) for entry in figures.left_out)
         }
+        cells = self.mae_table()
         return [
             "MAE in bpm: trained on (rows), tested on (columns)",
-            *self._matrix_lines(),
+            *table(cells[0], cells[1:]),
             *(f"failed: {failure.name}: {failure.cause}" for failure in self.failures.values()),
             *(f"left out: {data}: {name}: {cause}" for (data, name), cause in left_out.items()),
             *(f"left out: training {t.name}: {one}" for t in self.trained for one in t.left_out),
@@ -146,7 +153,8 @@ class CrossdomainResult:
             f"report {self.out / 'report.html'}",
         ]
 
-    def _matrix_lines(self) -> list[str]:
+    def mae_table(self) -> list[tuple[str, ...]]:
+        """The errors in bpm as texts: a head, then a row for each row of the matrix."""
         from physkit.evaluate.result import shown
 
         def told(cell: "Cell") -> str:
@@ -156,7 +164,22 @@ class CrossdomainResult:
         cells = {(cell.row, cell.column): told(cell) for cell in self.plan.cells}
         columns = self.plan.columns
         rows = [(row, *(cells[row, column] for column in columns)) for row in self.plan.rows]
-        return table(("", *columns), rows)
+        return [("", *columns), *rows]
+
+
+def matrix_markdown(cells: Sequence[Sequence[str]]) -> str:
+    """A table, its head first, as Markdown."""
+    rule = ["---", *["---:"] * (len(cells[0]) - 1)]
+    escaped = [[text.replace("|", r"\|") for text in row] for row in cells]
+    return "".join(f"| {' | '.join(row)} |\n" for row in (escaped[0], rule, *escaped[1:]))
+
+
+def matrix_latex(cells: Sequence[Sequence[str]]) -> str:
+    """A table, its head first, as a LaTeX tabular with the rules of booktabs."""
+    rows = [" & ".join(text.translate(LATEX) for text in row) + r" \\" for row in cells]
+    columns = "l" + "r" * (len(cells[0]) - 1)
+    lines = [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", rows[0], r"\midrule", *rows[1:]]
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
 
 
 def matrix_csv(rows: Iterable[Mapping[str, Any]]) -> str:

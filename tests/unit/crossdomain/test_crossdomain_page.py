@@ -15,6 +15,7 @@ from physkit.crossdomain.cells import Figures
 from physkit.crossdomain.config import CrossdomainConfig
 from physkit.crossdomain.page import matrix_html
 from physkit.crossdomain.plan import Cell, MatrixPlan
+from physkit.crossdomain.result import matrix_latex, matrix_markdown
 from physkit.data.splits import StoreConfig
 from physkit.evaluate.config import ScoreConfig
 from physkit.evaluate.metrics import Estimate, Metrics
@@ -123,3 +124,23 @@ def test_any_error_is_drawn(mae_bpm: float) -> None:
     page = accessible_page(matrix_html(result("$x^{$", mae_bpm)))
     coloured = [cell for cell in page.all("td") if cell.get("class") == "across"]
     assert [("style" in cell) for cell in coloured] == [not math.isnan(mae_bpm)] * 3
+
+
+def test_the_matrix_can_be_put_into_a_paper() -> None:
+    cells = [("", "ubfc_like"), ("50 % & more", "1.23"), ("a|b", "failed")]
+    assert matrix_markdown(cells).splitlines() == [
+        "|  | ubfc_like |",
+        "| --- | ---: |",
+        "| 50 % & more | 1.23 |",
+        r"| a\|b | failed |",
+    ]
+    assert matrix_latex(cells).splitlines() == [
+        r"\begin{tabular}{lr}",
+        r"\toprule",
+        r" & ubfc\_like \\",
+        r"\midrule",
+        r"50 \% \& more & 1.23 \\",
+        r"a|b & failed \\",
+        r"\bottomrule",
+        r"\end{tabular}",
+    ]
