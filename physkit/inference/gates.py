@@ -7,7 +7,7 @@ from physkit.weights.file import sha256
 from physkit.weights.manifest import known_weights
 
 GATES = {
-    "facephys": QualityGate(least=0.65, steady=0.45),
+    "facephys": QualityGate(least=0.75, steady=0.45),
     "facephys-synthetic": QualityGate(least=0.45),
     "pos": QualityGate(least=0.75),
     "chrom": QualityGate(least=0.86, steady=0.6),
