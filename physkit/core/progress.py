@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 LINE_EVERY_S = 60.0
 """How often a log is told in the middle of a stage."""
-LINE_FORMAT = "{desc}{n_fmt} of {total_fmt} {unit}, {elapsed}, {remaining} left"
+LINE_FORMAT = "{desc}{n_fmt} of {total_fmt} {unit}, {elapsed}, {remaining} left{postfix}"
 
 
 def tell(line: str) -> None:
@@ -39,6 +39,10 @@ class ProgressBar(tqdm):  # type: ignore[type-arg]  # tqdm is generic for type c
             tell(msg or str(self))
         else:
             super().display(msg, pos)
+
+    def set_postfix_str(self, s: str = "", refresh: bool = True) -> None:
+        """What else to tell; it is no reason for a line of a log."""
+        super().set_postfix_str(s, refresh and not self._is_log)
 
     def close(self) -> None:
         """End the bar; a log needs no clearing."""

@@ -11,6 +11,7 @@ def test_a_log_has_a_line_for_each_stage_with_the_time_left(
 ) -> None:
     with ProgressBar(total=4, unit="step", shown=True) as bar:
         for name in ("train a", "train b"):
+            bar.set_postfix_str("3 frames/s")
             bar.set_description(name)
             bar.update()
             bar.update()
@@ -19,7 +20,7 @@ def test_a_log_has_a_line_for_each_stage_with_the_time_left(
         "train a: 0 of 4 step",
         "train b: 2 of 4 step",
     ]
-    assert all(line.endswith(" left") for line in lines)
+    assert all(line.endswith(" left, 3 frames/s") for line in lines)
     assert not any("\r" in line for line in lines)
 
 
