@@ -43,11 +43,11 @@ class DemoConfig:
     """Folder for all of it; one of an earlier demo is completed."""
     duration_s: float = 12.0
     """Length of the clip in seconds."""
-    subjects: int = 12
+    subjects: int = 10
     """People in each data set, with a recording each."""
-    seconds: float = 15.0
+    seconds: float = 12.0
     """Length of each recording in seconds."""
-    steps: int = 150
+    steps: int = 60
     """Optimizer steps of each training."""
     workers: int | None = None
     """Processes that write and prepare recordings, and threads that train; by default one for each
