@@ -90,6 +90,11 @@ class StoredRecording:
         )
 
     @property
+    def store(self) -> str:
+        """Path or address of its store."""
+        return self.place.removesuffix(f"/{self.name}")
+
+    @property
     def dataset(self) -> str:
         """Data set it comes from."""
         return str(self._attribute("dataset"))

@@ -157,12 +157,10 @@ def _by_use(
     marked = [replace(w, conditions={USED: use_of[w.recording, w.subject]}) for w in windows]
     known = f"the weights know {' and '.join(counts)}"
     if people["nothing"]:
-        return by_column(marked, USED, min_quality=MIN_QUALITY), (
-            f"{known}: figures are of the {len(people['nothing'])} others, except by {USED}"
-        )
-    return by_column(marked, USED, min_quality=MIN_QUALITY), (
-        f"{known}, and nobody else is here: these figures say nothing of new people"
-    )
+        warning = f"{known}: figures are of the {len(people['nothing'])} others, except by {USED}"
+    else:
+        warning = f"{known}, and nobody else is here: these figures say nothing of new people"
+    return by_column(marked, USED, min_quality=MIN_QUALITY), warning
 
 
 def _window_s(protocol: Protocol, asked_s: float | None) -> float | None:

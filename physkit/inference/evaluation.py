@@ -25,8 +25,7 @@ def sources_of(
     """
     stores: dict[str, list[StoredRecording]] = {}
     for recording in recordings:
-        store = recording.place.removesuffix(f"/{recording.name}")
-        stores.setdefault(store, []).append(recording)
+        stores.setdefault(recording.store, []).append(recording)
     told = None if weights is None else _told_of_weights(weights)
     return [
         {"model": model, "weights": told, "store": _told_of_store(path, of)}

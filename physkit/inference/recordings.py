@@ -96,8 +96,8 @@ def predict_recordings(
 def _use(recording: StoredRecording, uses: Mapping[tuple[str, str], str] | None) -> str | None:
     if uses is None:
         return None
-    store = recording.place.removesuffix(f"/{recording.name}")
-    known = (uses.get((place, recording.subject)) for place in (recording.dataset, store))
+    places = (recording.dataset, recording.store)
+    known = (uses.get((place, recording.subject)) for place in places)
     return next((use for use in known if use), "nothing")
 
 

@@ -127,9 +127,7 @@ def _check_unseen(
         return (f"{path} does not say whom it was trained on",)
     known = {person: use for person, use in card.uses.items() if use != purpose}
     for recording in recordings:
-        population = populations.get(
-            recording.place.removesuffix(f"/{recording.name}"), recording.dataset
-        )
+        population = populations.get(recording.store, recording.dataset)
         use = known.get((population, recording.subject))
         if use is not None:
             raise InputError(
