@@ -86,8 +86,8 @@ class CuesConfig(AttentionConfig):
     tokens: int = 64
     """Cue tokens that the language model reads."""
     compressors: bool = True
-    """Adaptive prompt learning: a learned compressor for each cue, and learned weights of their sum.
-    false: each text's embeddings averaged in so many stretches, and the cues averaged."""
+    """Adaptive prompt learning: a learned compressor for each cue, and learned weights of their
+    sum. false: each text's embeddings averaged in so many stretches, and the cues averaged."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -137,7 +137,7 @@ class LanguageConfig:
     """Type in which its frozen weights are held; adapters are float32."""
     checkpointing: bool = False
     """Compute each layer anew in the backward pass: less memory, about twice the time."""
-    trust_remote_code: bool = field(default=False, metadata={FLAG_ONLY: True})
+    trust_remote_code: bool = field(default=False, metadata={FLAG_ONLY: "true"})
     """Run Python code that comes with the model. Only for a model whose code you have read."""
     lora: LoraConfig | None = field(default_factory=LoraConfig)
     """Adapters; null: none."""

@@ -49,9 +49,7 @@ def wavedec(
     return [rest[:, 0].reshape(*x.shape[:-1], -1), *bands]
 
 
-def waverec(
-    bands: list[Float[Tensor, "*b k"]], *, wavelet: str, n: int
-) -> Float[Tensor, "*b n"]:
+def waverec(bands: list[Float[Tensor, "*b k"]], *, wavelet: str, n: int) -> Float[Tensor, "*b n"]:
     """The signals of n samples that have these bands."""
     _, _, low, high = (bands[0].new_tensor(taps) for taps in filter_bank(wavelet))
     join = torch.stack([low, high])[:, None]
