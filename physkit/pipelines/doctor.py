@@ -25,6 +25,10 @@ PACKAGES = {
     "ai-edge-quantizer": "export",
     "onnx": "export",
     "onnxscript": "export",
+    "transformers": "llm",
+    "peft": "llm",
+    "gguf": "llm",
+    "PyWavelets": "llm",
 }
 """Packages that physkit uses, and the extra that brings each (None: always installed)."""
 
