@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from physkit.nn.config import ModelConfig
-from physkit.nn.streaming import PulseModel, State
+from physkit.nn.streaming import FrozenPart, PulseModel, State
 
 SIDE, WIDTH, FEATURES, RANK, CUES = 8, 1024, 800, 8, 4
 CUE = "cue"
@@ -37,7 +37,7 @@ class Trial(PulseModel[State]):
     """Crops and cues in, pulse out; each frame by itself."""
 
     config_class = TrialConfig
-    base_field = "base"
+    frozen_parts = (FrozenPart("base"),)
     shard_classes = (nn.Linear,)
 
     def __init__(self, config: TrialConfig) -> None:
@@ -63,9 +63,6 @@ class Trial(PulseModel[State]):
     def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
         adapters = [self.down.weight, self.up.weight]
         return [{"params": adapters, "lr": lr / 5}, {"params": list(self.head.parameters())}]
-
-    def trained_state_dict(self) -> dict[str, Tensor]:
-        return {name: p.detach() for name, p in self.named_parameters() if p.requires_grad}
 
     def init_state(self, batch_size: int = 1) -> State:
         return {"none": self.head.weight.new_zeros(batch_size, 0)}

@@ -66,6 +66,18 @@ def _built(hint: Any, value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
+def without_flags(config: T) -> T:
+    """The config with the default of every field that only the command line may set."""
+    changed: dict[str, Any] = {}
+    for field in dataclasses.fields(config):  # type: ignore[arg-type]
+        value = getattr(config, field.name)
+        if FLAG_ONLY in field.metadata:
+            changed[field.name] = field.default
+        elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+            changed[field.name] = without_flags(value)
+    return dataclasses.replace(config, **changed)  # type: ignore[type-var]
+
+
 def to_yaml(config: Any) -> str:
     """A config as YAML that `read_config` reads as an equal one."""
     import yaml

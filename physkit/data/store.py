@@ -186,22 +186,25 @@ class StoredRecording:
         names = [name for name in self.group.array_keys() if name.startswith(COLUMN_PREFIX)]
         return {name.removeprefix(COLUMN_PREFIX): self._read(name) for name in sorted(names)}
 
+    def has_feature(self, name: str) -> bool:
+        """Whether a feature called so is cached."""
+        return f"{FEATURES}/{name}/{VALUES}" in self.group
+
     def feature(self, name: str, frames: slice) -> np.ndarray:
         """Rows of the cached feature called so, one a frame.
 
         Raises InputError where the recording has no such cache.
         """
         path = f"{FEATURES}/{name}/{VALUES}"
-        if path not in self.group:
+        if not self.has_feature(name):
             raise InputError(
-                f"{self.place}: has no cached '{name}', which the model reads beside frames; add "
-                f"it to the store first, as {path} with a row for each frame"
+                f"{self.place}: has no cached '{name}', which the model reads beside frames; make "
+                "it first by physkit features with this model and this store"
             )
         array = self._array(path)
         if name not in self._whole_features and array.nchunks_initialized < array.nchunks:
             raise InputError(
-                f"{self.place}: parts of {path} are missing; make it anew, with Zarr's "
-                "write_empty_chunks where rows are zero"
+                f"{self.place}: parts of {path} are missing; make it anew by physkit features"
             )
         self._whole_features.add(name)
         try:

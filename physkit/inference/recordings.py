@@ -13,6 +13,7 @@ from physkit.core.errors import InputError
 from physkit.core.naming import natural_order
 from physkit.core.progress import ProgressBar
 from physkit.core.registry import unknown_name
+from physkit.data import EXTRAS
 from physkit.data.extras import ReadExtra, extra_readers, read_extra
 from physkit.data.store import NO_SEGMENT, Store, StoredRecording
 from physkit.data.windows.label import clean_label, label_for_rate
@@ -146,7 +147,12 @@ def _extras(recording: StoredRecording, model: PulseModel[Any]) -> dict[str, Rea
         found: np.ndarray = read_extra(name, read, recording, part)[frames - first]
         return found
 
-    readers = extra_readers(model.extras)
+    names = [
+        name
+        for name in model.extras
+        if model.needs_extras or name in EXTRAS or recording.has_feature(name)
+    ]
+    readers = extra_readers(names)
     return {name: partial(rows, name=name, read=read) for name, read in readers.items()}
 
 

@@ -62,7 +62,7 @@ class ModelReader(StretchReader):
         extras: Mapping[str, ReadRows] | None = None,
     ) -> None:
         missing = sorted(set(model.extras) - set(extras or {}))
-        if missing:
+        if missing and model.needs_extras:
             raise InputError(
                 f"{type(model).__name__} reads '{missing[0]}' beside frames, which only prepared "
                 "stores hold; use physkit evaluate"

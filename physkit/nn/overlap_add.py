@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from physkit.core.errors import InputError
 from physkit.nn.streaming import PulseModel
 
 FRAMES, DURATIONS = "frames", "dt_s"
@@ -33,6 +34,8 @@ class OverlapAdd(PulseModel[OverlapState]):
     A subclass says `clip_frames`, an even number, and `read_clip`. The stream's last clip ends with
     the stream. A stream shorter than a clip is continued by its mirror image. So the pulse does not
     depend on how the stream is cut.
+
+    In training mode a call takes a batch of separate clips, and no state.
     """
 
     @property
@@ -59,8 +62,19 @@ class OverlapAdd(PulseModel[OverlapState]):
         state: OverlapState | None = None,
         extras: Mapping[str, Tensor] | None = None,
     ) -> tuple[Float[Tensor, "b k"], OverlapState]:
-        """Pulse samples that are ready, at most one a frame; see `PulseModel.forward`."""
+        """Pulse samples that are ready, at most one a frame; see `PulseModel.forward`.
+
+        Raises InputError in training mode for clips of another length, and for a state.
+        """
         t, half = clip.shape[1], self.clip_frames // 2
+        if self.training:
+            if state is not None or t != self.clip_frames:
+                raise InputError(
+                    f"{type(self).__name__}: trains on whole clips of {self.clip_frames} frames, "
+                    f"and was given {'the rest of one' if state else t}; give clips of that length"
+                )
+            clips = {FRAMES: clip, DURATIONS: dt_s, **(extras or {})}
+            return self.read_clip(clips), self.init_state(clip.shape[0])
         state = self.init_state(clip.shape[0]) if state is None else state
         new = {FRAMES: clip, DURATIONS: dt_s, **(extras or {})}
         inputs = {

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 import torch
@@ -10,6 +11,20 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from physkit.nn.config import ModelConfig
+
+
+@dataclass(frozen=True)
+class FrozenPart:
+    """Weights that a network stands beside and never trains."""
+
+    field: str
+    """Dotted field of the config that names them: a file, or a folder."""
+    model: str | None = None
+    """Model whose weights these are, of any kind of file; null in the field stands for those at
+    hand. None: the network reads them by itself."""
+    part: str | None = None
+    """Attribute of the network that such a model is."""
+
 
 State = dict[str, Tensor]
 """What most networks carry from frame to frame: named tensors, batch first."""
@@ -36,16 +51,11 @@ class PulseModel(nn.Module, ABC, Generic[StateT]):
     config_class: ClassVar[type[ModelConfig] | None] = None
     """Class of a network's config, its only argument. None: a method without weights."""
 
-    base_field: ClassVar[str | None] = None
-    """Field of the config that names the file of weights which are never trained. Weights files
-    then hold the checksum of that file beside what was trained. None: all weights are in one."""
+    frozen_parts: ClassVar[tuple[FrozenPart, ...]] = ()
+    """What is never trained. Weights files hold its checksums beside what was trained."""
 
     picture_fields: ClassVar[frozenset[str]] = frozenset()
     """Fields of the config in which weights may differ that `adapt_weights` makes fit."""
-
-    shard_classes: ClassVar[tuple[type[nn.Module], ...]] = ()
-    """Layers that FSDP shards one by one; they are only used by calling them. Empty: the network
-    is sharded as one."""
 
     deployed: ClassVar[str | None] = None
     """Dotted path of its deployed one-frame form, which `physkit export` and `physkit.Session`
@@ -57,9 +67,8 @@ class PulseModel(nn.Module, ABC, Generic[StateT]):
     warmup_s: ClassVar[float] = 0.0
     """Seconds at the start of a stream that are read twice, first only to settle the state."""
 
-    training_bytes_a_frame: ClassVar[int | None] = None
-    """Memory that a frame takes between the forward and the backward pass; None lets
-    `physkit.train.memory` count it."""
+    needs_extras: ClassVar[bool] = True
+    """Whether it cannot do without its `extras`. False: it computes what is not given."""
 
     @property
     def crop_size(self) -> tuple[int, int] | None:
@@ -81,6 +90,43 @@ class PulseModel(nn.Module, ABC, Generic[StateT]):
         """Form of the label that the answer in training mode is compared with."""
         return "standardised"
 
+    @property
+    def grid_frames(self) -> int | None:
+        """Frames of a recording at whose multiples the clips begin that its extras are cached of.
+
+        Training windows then begin there, and show pictures as they are stored. None: its extras
+        are rows of single frames.
+        """
+        return None
+
+    @property
+    def shard_classes(self) -> tuple[type[nn.Module], ...]:
+        """Layers that FSDP shards one by one; they are only used by calling them.
+
+        Empty: the network is sharded as one.
+        """
+        return ()
+
+    @property
+    def training_bytes_a_frame(self) -> int | None:
+        """Memory that a frame takes between the forward and the backward pass.
+
+        None lets `physkit.train.memory` count it.
+        """
+        return None
+
+    @classmethod
+    def located(cls, config: Any) -> Any:
+        """The config with the local place of every frozen part that it names in another way.
+
+        Raises InputError, with the fix, for what is not here.
+        """
+        return config
+
+    def remarks(self) -> list[dict[str, Any]]:
+        """What it says of the clips read since it was last asked, as JSON; most say nothing."""
+        return []
+
     def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
         """What an optimizer trains, in groups that may have a learning rate and more of their own.
 
@@ -89,8 +135,10 @@ class PulseModel(nn.Module, ABC, Generic[StateT]):
         return [{"params": [p for p in self.parameters() if p.requires_grad], "lr": lr}]
 
     def trained_state_dict(self) -> dict[str, Tensor]:
-        """What of the weights is worth a file: all, or what stands beside `base_field`'s."""
-        return dict(self.state_dict())
+        """What of the weights is worth a file: all, or what is trained beside `frozen_parts`."""
+        if not self.frozen_parts:
+            return dict(self.state_dict())
+        return {name: p.detach() for name, p in self.named_parameters() if p.requires_grad}
 
     def load_trained(self, tensors: Mapping[str, Tensor]) -> None:
         """Take up what `trained_state_dict` gave.

@@ -23,7 +23,7 @@ LOST = 0.15
 """Share of what a block saves that is not found again for the next: memory falls into pieces. With
 blocks of 128 frames, 640 took 881 MB and 1,600 took 1,282 MB, of 814 and 1,206 MB estimated."""
 COPIES = 4
-"""Gradients, two moments of Adam, and an average, each as large as the weights."""
+"""Gradients, two moments of Adam, and an average, each as large as what is trained."""
 AMP = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -55,7 +55,7 @@ def training_bytes(net: PulseModel[Any], clips: Clips, *, precision: str) -> int
     else:
         saved, state = _saved_bytes(net, clips, frames=at_once, precision=precision)
     kept = round(state + LOST * saved) * (-(-clips.frames // at_once) - 1)
-    weights = sum(p.numel() * p.element_size() for p in net.parameters())
+    weights = sum(p.numel() * p.element_size() for p in net.parameters() if p.requires_grad)
     height, width = clips.size
     pictures = clips.batch * clips.frames * height * width * 3 * 4
     return round(OVERHEAD * saved) + FIXED_BYTES + kept + COPIES * weights + pictures

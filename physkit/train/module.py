@@ -252,7 +252,8 @@ class PulseModule(LightningModule):
     def check_weights(self) -> None:
         """Raises InputError, naming the recordings of the last step, where a weight is NaN or
         infinite: such a state must not take the place of a good one."""
-        if not all(bool(p.isfinite().all()) for p in self.net.parameters()):
+        trained = (p for p in self.net.parameters() if p.requires_grad)
+        if not all(bool(p.isfinite().all()) for p in trained):
             names = ", ".join(self._names)
             raise_together(f"a step on {names} made weights NaN or infinite" + self._after())
 

@@ -9,14 +9,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import xxhash
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from physkit.core.errors import WeightsError
-from physkit.core.files import whole_file
+from physkit.core.files import visible, whole_file
 
 FORMAT_VERSION = "1"
+WEIGHT_SUFFIXES = frozenset({".safetensors", ".bin", ".gguf"})
+"""Ends of the names of weights in a language model's folder."""
+BLOCK_BYTES = 1 << 24
 Use = Literal["train", "validation"]
 """What a person was used for: to train weights, or to choose among them."""
 
@@ -31,8 +35,9 @@ class WeightsCard:
     """Fields of the model's config dataclass."""
     provenance: Mapping[str, Any] = field(default_factory=dict)
     """Where the weights come from: source, checksum, training data, metrics."""
-    base: Mapping[str, str] | None = None
-    """`file` and `sha256` of the frozen weights that these belong beside; None: they are all."""
+    frozen: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """`name` and `checksum` of the frozen weights that these belong beside, by the dotted field of
+    the config that says where they are."""
 
     @property
     def uses(self) -> Mapping[tuple[str, str], Use] | None:
@@ -59,6 +64,20 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def checksum(path: Path) -> str:
+    """Checksum of frozen weights: sha256 of a file; xxh3 over a folder's weights and config."""
+    if not path.is_dir():
+        return sha256(path)
+    of_all = xxhash.xxh3_128()  # gigabytes: a check against mix-ups, which has to be quick
+    for file in visible(path):
+        if file.suffix in WEIGHT_SUFFIXES or file.name == "config.json":
+            of_all.update(file.name.encode())
+            with file.open("rb") as opened:
+                while block := opened.read(BLOCK_BYTES):
+                    of_all.update(block)
+    return f"xxh3:{of_all.hexdigest()}"
+
+
 def save_weights(path: Path, tensors: Mapping[str, Tensor], card: WeightsCard) -> None:
     """Write a weights file; an interrupted write leaves no file.
 
@@ -66,7 +85,7 @@ def save_weights(path: Path, tensors: Mapping[str, Tensor], card: WeightsCard) -
     """
     metadata = {"format": "pt", "physkit": FORMAT_VERSION}
     about = dataclasses.asdict(card)
-    metadata |= {key: json.dumps(value) for key, value in about.items() if value is not None}
+    metadata |= {key: json.dumps(value) for key, value in about.items()}
     with whole_file(path) as unfinished:
         save_file({k: v.contiguous() for k, v in tensors.items()}, unfinished, metadata)
 
@@ -84,17 +103,18 @@ def read_weights(path: Path) -> tuple[WeightsCard, dict[str, Tensor]]:
             model=json.loads(metadata["model"]),
             config=json.loads(metadata["config"]),
             provenance=json.loads(metadata["provenance"]),
-            base=json.loads(metadata.get("base", "null")),
+            frozen=json.loads(metadata.get("frozen", "{}")),
         )
     except (KeyError, ValueError) as error:
         raise WeightsError(
             f"{path}: does not name the model it belongs to; "
             "make a weights file by physkit weights import"
         ) from error
-    has_base = card.base is None or (
-        isinstance(card.base, dict) and {"file", "sha256"} <= set(card.base)
+    names_parts = isinstance(card.frozen, dict) and all(
+        isinstance(part, dict) and {"name", "checksum"} <= set(part)
+        for part in card.frozen.values()
     )
-    if not (isinstance(card.model, str) and isinstance(card.config, dict) and has_base):
+    if not (isinstance(card.model, str) and isinstance(card.config, dict) and names_parts):
         raise WeightsError(
             f"{path}: its metadata is damaged (model {card.model!r}); download it again"
         )

@@ -7,11 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from physkit.core.config import from_options, without_flags
 from physkit.core.errors import WeightsError
 from physkit.models import CONFIGS, MODELS
 from physkit.nn.config import ModelConfig
 from physkit.nn.streaming import PulseModel
 from physkit.weights.file import WeightsCard, read_weights, sha256
+from physkit.weights.frozen import beside, located, place_in
 from physkit.weights.importers import find_importer
 from physkit.weights.manifest import known_weights
 
@@ -66,6 +68,21 @@ def _origin(path: Path, file_format: str) -> dict[str, str]:
     return origin
 
 
+def make_network(config: ModelConfig) -> PulseModel[Any]:
+    """A network of this config beside its frozen weights; what is trained of it is random.
+
+    Raises PhyskitError, with the fix, where frozen weights are missing or another model's.
+    """
+    config = located(config)
+    model: PulseModel[Any] = MODELS[config.model](config)
+    for part in model.frozen_parts:
+        place = place_in(config, part.field)
+        if part.model and part.part and place:
+            frozen = load_model(part.model, Path(place))
+            model.register_module(part.part, frozen.requires_grad_(requires_grad=False))
+    return model
+
+
 def _assemble(
     name: str, path: Path, card: WeightsCard, tensors: dict[str, Tensor]
 ) -> PulseModel[Any]:
@@ -79,8 +96,8 @@ def _assemble(
             f"{path}: config field {unknown[0]!r} is unknown to this version; upgrade physkit"
         )
     try:
-        config = factory.config_class(**card.config)
-        model: PulseModel[Any] = factory(_beside_its_base(factory, config, path, card))
+        config = without_flags(from_options(factory.config_class, **card.config))
+        model = make_network(beside(config, path, card))
     except (ValueError, TypeError, RuntimeError, MemoryError) as error:
         raise WeightsError(f"{path}: impossible config ({error}); download it again") from error
     try:
@@ -90,41 +107,3 @@ def _assemble(
     if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
         raise WeightsError(f"{path}: holds NaN or infinite values; download it again")
     return model.eval()
-
-
-def base_of(model: PulseModel[Any]) -> dict[str, str] | None:
-    """What a weights file says of the frozen weights of this model; None where it has none.
-
-    Reads that whole file, for its checksum.
-    """
-    if model.base_field is None:
-        return None
-    path = Path(getattr(model.config, model.base_field))
-    return {"file": path.name, "sha256": sha256(path)}
-
-
-def _beside_its_base(
-    factory: type[PulseModel[Any]], config: ModelConfig, path: Path, card: WeightsCard
-) -> ModelConfig:
-    """The config with the file of frozen weights where it lies: as it says, or beside these.
-
-    Raises WeightsError where it is in neither place, or another file of that name is.
-    """
-    if factory.base_field is None:
-        return config
-    if card.base is None:
-        raise WeightsError(f"{path}: names no frozen weights to stand beside; download it again")
-    told = Path(getattr(config, factory.base_field))
-    places = [place for place in (told, path.parent / card.base["file"]) if place.is_file()]
-    if not places:
-        raise WeightsError(
-            f"{path}: needs the frozen weights {told}, which are not there; put the file "
-            f"{card.base['file']} beside it"
-        )
-    found = next((place for place in places if sha256(place) == card.base["sha256"]), None)
-    if found is None:
-        raise WeightsError(
-            f"{places[0]}: not the frozen weights that {path} was trained beside (sha256 "
-            f"{card.base['sha256']}); put that file beside it"
-        )
-    return dataclasses.replace(config, **{factory.base_field: str(found)})

@@ -128,5 +128,5 @@ def test_a_missing_extra_input_or_frozen_part_says_how_to_come_by_it(tmp_path: P
         with pytest.raises(WeightsError, match="not the frozen weights that"):
             load_model("trial", result.best)
         moved.unlink()
-        with pytest.raises(WeightsError, match=r"put the file base\.safetensors beside it"):
+        with pytest.raises(WeightsError, match=r"put base\.safetensors beside it"):
             load_model("trial", result.best)

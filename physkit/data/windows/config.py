@@ -9,6 +9,7 @@ from physkit.core.errors import InputError
 FrameClock = Literal["native", "nearest", "linear"]
 FrameForm = Literal["raw", "uint8", "standardised", "diff"]
 LabelForm = Literal["raw", "standardised", "diff"]
+Weighting = Literal["duration", "equal", "store"]
 
 
 @dataclass(frozen=True)
@@ -111,8 +112,9 @@ class RandomWindowsConfig:
     """Frames in every window."""
     windows_per_epoch: int | None = None
     """Windows in an epoch; None means as many as the recordings have room for side by side."""
-    weighting: Literal["duration", "equal"] = "duration"
-    """duration: every usable second is drawn equally often. equal: every recording is."""
+    weighting: Weighting = "duration"
+    """duration: every usable second is drawn equally often. equal: every recording is. store: every
+    store is, and in each store every usable second."""
     seed: int | None = None
     """Decides all draws; by default the seed of the run, or 0."""
     content: ContentConfig = field(default_factory=ContentConfig)

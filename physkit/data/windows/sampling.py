@@ -4,10 +4,9 @@ Both read by time, straight from the chunks on disk, and can be handed to worker
 """
 
 import math
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
@@ -18,6 +17,7 @@ from physkit.data.windows.config import (
     AugmentConfig,
     RandomWindowsConfig,
     SlidingWindowsConfig,
+    Weighting,
     WindowSource,
 )
 from physkit.data.windows.reader import ROUNDING_S, Place, Window, WindowReader
@@ -34,7 +34,9 @@ class RandomWindows:
     in every process. Can be indexed past the first epoch: `windows[i]` is window
     `i % len(windows)` of epoch `i // len(windows)`, so that a sampler resumes at any `i`.
     extras: names of what windows hold beside frames; see `physkit.data.extras`.
-    Raises InputError where no recording is as long as a window.
+    grid_frames: windows begin at multiples of so many frames of the recording; None: anywhere.
+    Raises InputError where no recording is as long as a window, and for a grid where windows are
+    not of the frames as they are stored.
     """
 
     def __init__(
@@ -43,11 +45,22 @@ class RandomWindows:
         config: RandomWindowsConfig,
         *,
         extras: Sequence[str] = (),
+        grid_frames: int | None = None,
     ) -> None:
+        if grid_frames is not None and not (config.augment is None and config.content.fps is None):
+            changed = "augment" if config.augment else f"content.clock {config.content.clock}"
+            raise InputError(
+                f"--data.{changed}: the network reads caches of the store, which were made of its "
+                "frames as they are; set data.augment to null and leave data.content.clock out, or "
+                "train without caches (model.caches false)"
+            )
         self.config = config
         self.table = window_table(sources)
         self._reader = WindowReader(config.content, extra_readers(extras))
-        roomy, short = _with_room(self.table, self._reader, lambda _: config.n_frames)
+        self._grid = grid_frames or 1
+        roomy, short = _with_room(
+            self.table, self._reader, lambda _: config.n_frames, grid=self._grid
+        )
         self._stretches = roomy
         self._ends = np.cumsum(_weights(roomy, config.weighting))
         room = sum(self._reader.room(stretch) // config.n_frames for _, stretch in roomy)
@@ -95,6 +108,7 @@ class RandomWindows:
         """The window that begins at the share `moment` of all possible starts."""
         n_frames = self.config.n_frames
         starts = self._reader.starts(recording, stretch, n_frames=n_frames, time_scale=factor)
+        starts = starts[starts % self._grid == 0]
         return Place(recording, stretch, int(starts[int(moment * len(starts))]), n_frames)
 
     def _time_scale(self, augment: AugmentConfig, rng: np.random.Generator, place: Place) -> float:
@@ -185,6 +199,8 @@ def _with_room(
     table: WindowTable,
     reader: WindowReader,
     n_frames: Callable[[UsableRecording], int],
+    *,
+    grid: int = 1,
 ) -> tuple[list[tuple[UsableRecording, Stretch]], list[str]]:
     """The stretches that hold a window of so many frames; a sentence on each recording without.
 
@@ -197,7 +213,7 @@ def _with_room(
             short[f"{recording.place}: no two frames with both a face and a label"] = 0.0
             continue
         asked = n_frames(recording)
-        found = [stretch for stretch in recording.stretches if reader.room(stretch) >= asked]
+        found = [s for s in recording.stretches if reader.room(s) >= asked + -s.start % grid]
         roomy += [(recording, stretch) for stretch in found]
         if not found:
             longest = max(reader.room(stretch) for stretch in recording.stretches)
@@ -209,13 +225,13 @@ def _with_room(
     return roomy, list(short)
 
 
-def _weights(
-    stretches: list[tuple[UsableRecording, Stretch]], weighting: Literal["duration", "equal"]
-) -> list[float]:
+def _weights(stretches: list[tuple[UsableRecording, Stretch]], weighting: Weighting) -> list[float]:
     """How often each stretch is drawn, relative to the others."""
+    durations_s = [stretch.n_frames / recording.fps for recording, stretch in stretches]
     if weighting == "duration":
-        return [stretch.n_frames / recording.fps for recording, stretch in stretches]
-    total: Counter[str] = Counter()
-    for recording, stretch in stretches:
-        total[recording.place] += stretch.n_frames
-    return [stretch.n_frames / total[recording.place] for recording, stretch in stretches]
+        return durations_s
+    of = [r.place if weighting == "equal" else r.store for r, _ in stretches]
+    total: defaultdict[str, float] = defaultdict(float)
+    for name, duration_s in zip(of, durations_s, strict=True):
+        total[name] += duration_s
+    return [duration_s / total[name] for name, duration_s in zip(of, durations_s, strict=True)]

@@ -16,7 +16,7 @@ from physkit.data.windows.config import (
     WindowSource,
 )
 from physkit.data.windows.sampling import RandomWindows, SlidingWindows
-from physkit.models import MODELS
+from physkit.nn.config import ModelConfig
 from physkit.nn.streaming import PulseModel
 from physkit.train import SCHEDULES
 from physkit.train.budget import Budget, RateShare
@@ -24,8 +24,7 @@ from physkit.train.module import PulseModule, check_size, module_class
 from physkit.train.objective import Objective
 from physkit.train.optimizers import make_optimizer
 from physkit.train.run.config import FitConfig
-from physkit.train.run.record import network_config
-from physkit.weights.load import read_any_weights
+from physkit.weights import load
 
 
 def make_network(config: FitConfig, *, is_resumed: bool = False) -> PulseModel[Any]:
@@ -34,20 +33,22 @@ def make_network(config: FitConfig, *, is_resumed: bool = False) -> PulseModel[A
     Raises WeightsError for weights that are not its own.
     """
     torch.manual_seed(config.seed)
-    net: PulseModel[Any] = MODELS[config.model.model](config.model)
+    net = load.make_network(config.model)
     if config.init_weights is not None and not is_resumed:
-        _fill(net, config.model.model, Path(config.init_weights))
+        _fill(net, config.model, Path(config.init_weights))
     return net
 
 
-def _fill(net: PulseModel[Any], model: str, path: Path) -> None:
-    card, tensors = read_any_weights(path)
+def _fill(net: PulseModel[Any], config: ModelConfig, path: Path) -> None:
+    card, tensors = load.read_any_weights(path)
+    model = config.model
     theirs = {"model": card.model, **card.config}
     if card.model == model:  # what the file does not say is as by default
-        theirs = {**network_config(MODELS[model]()), **theirs}
-    ours = {"model": model, **network_config(net)}
+        theirs = {**dataclasses.asdict(type(config)()), **theirs}
+    ours = {"model": model, **dataclasses.asdict(config)}
     tensors = net.adapt_weights(tensors)
-    theirs, ours = (_without(settings, net.picture_fields) for settings in (theirs, ours))
+    places = {part.field for part in net.frozen_parts}
+    theirs, ours = (_without(each, net.picture_fields | places) for each in (theirs, ours))
     changes = differences(theirs, ours)
     if changes:
         raise WeightsError(
@@ -102,7 +103,7 @@ def train_windows(
     content = dataclasses.replace(content, label_form=net.label_form)
     seed = config.seed if windows.seed is None else windows.seed
     drawn = dataclasses.replace(windows, content=content, seed=seed)
-    return RandomWindows(sources, drawn, extras=net.extras)
+    return RandomWindows(sources, drawn, extras=net.extras, grid_frames=net.grid_frames)
 
 
 def listed_windows(

@@ -155,7 +155,7 @@ class _Run:
         return make_trainer(
             self.config,
             self.module.net,
-            save_weights=weights_writer(self.config, self.module.net, record),
+            save_weights=weights_writer(self.config, record),
             callbacks=callbacks,
             loggers=make_loggers(self.config.run.loggers, place),
             progress=progress,

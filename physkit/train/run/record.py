@@ -24,13 +24,8 @@ from physkit.nn.streaming import PulseModel
 from physkit.train.callbacks.state import SaveWeights
 from physkit.train.run.config import FitConfig
 from physkit.weights.file import WeightsCard, save_weights, sha256
-from physkit.weights.load import base_of, read_any_weights
-
-
-def network_config(net: PulseModel[Any]) -> dict[str, Any]:
-    """Fields of a network's config."""
-    config = getattr(net, "config", None)
-    return dataclasses.asdict(config) if dataclasses.is_dataclass(config) else {}  # type: ignore[arg-type]
+from physkit.weights.frozen import frozen_of
+from physkit.weights.load import read_any_weights
 
 
 def begun_with(config: FitConfig) -> dict[str, Any] | None:
@@ -55,7 +50,11 @@ def make_record(
         "run": run,
         "config": yaml.safe_load(to_yaml(config)),
         "decisive": decisive(config, to_go_on=True),
-        "network": {"model": config.model.model, **network_config(net), **_base(net)},
+        "network": {
+            "model": config.model.model,
+            **dataclasses.asdict(config.model),
+            **({"beside": frozen_of(net)} if net.frozen_parts else {}),
+        },
         "begun_with": begun_with,
         "data": {
             purpose: _data(sources[purpose], table, config.populations)
@@ -67,12 +66,6 @@ def make_record(
     }
     made: dict[str, Any] = json.loads(json.dumps(plain(record)))
     return made
-
-
-def _base(net: PulseModel[Any]) -> dict[str, Any]:
-    """Which frozen weights a network trains beside, where it does."""
-    base = base_of(net)
-    return {} if base is None else {"beside": base}
 
 
 def _data(
@@ -123,15 +116,14 @@ def check_same_run(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]
         )
 
 
-def weights_writer(
-    config: FitConfig, net: PulseModel[Any], record: Mapping[str, Any]
-) -> SaveWeights:
+def weights_writer(config: FitConfig, record: Mapping[str, Any]) -> SaveWeights:
     """Writes weights of a run, with what they were made from."""
 
     def save(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
         provenance = {"source": "physkit fit", **record, "metrics": plain(dict(about))}
-        base = record["network"].get("beside")
-        card = WeightsCard(config.model.model, network_config(net), provenance, base)
+        frozen = record["network"].get("beside", {})
+        about_model = dataclasses.asdict(config.model)
+        card = WeightsCard(config.model.model, about_model, provenance, frozen)
         save_weights(path, {name: value.cpu() for name, value in tensors.items()}, card)
 
     return save

@@ -554,3 +554,32 @@ def test_times_that_do_not_increase_are_refused(
 def test_impossible_settings_are_refused(make: partial, problem: str) -> None:
     with pytest.raises(InputError, match=problem):
         make()
+
+
+def test_windows_on_a_grid_begin_at_multiples_of_it_and_show_what_is_stored(steady: Path) -> None:
+    sources = [WindowSource(str(steady))]
+    windows = RandomWindows(sources, SHORT, grid_frames=20, extras=("frame", "recording"))
+    starts = set()
+    for window in windows:
+        frames = window.extras["frame"]
+        assert frames[0] % 20 == 0
+        np.testing.assert_array_equal(frames, np.arange(frames[0], frames[0] + 40))
+        name = bytes(window.extras["recording"][0]).rstrip(b"\0").decode()
+        assert name == f"{window.dataset}/{window.recording}"
+        starts.add((window.recording, int(frames[0])))
+    assert len(starts) > 5
+    with pytest.raises(InputError, match="caches of the store.*augment to null"):
+        RandomWindows(sources, replace(SHORT, augment=AugmentConfig()), grid_frames=20)
+    clocked = replace(SHORT, content=ContentConfig(clock="nearest", fps=25.0))
+    with pytest.raises(InputError, match="content.clock nearest: .*caches"):
+        RandomWindows(sources, clocked, grid_frames=20)
+
+
+def test_each_store_is_drawn_from_equally_often(steady: Path, tmp_path: Path) -> None:
+    write_steady(tmp_path / "b.zarr", "t1_1", n_frames=90, subject="t1")
+    config = replace(SHORT, windows_per_epoch=400, weighting="store")
+    windows = RandomWindows(
+        [WindowSource(str(steady)), WindowSource(str(tmp_path / "b.zarr"))], config
+    )
+    n_small = sum(window.recording == "t1_1" for window in windows)
+    assert 170 < n_small < 230

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from physkit.core.errors import InputError
 from physkit.nn.overlap_add import DURATIONS, FRAMES, OverlapAdd
 
 
@@ -49,14 +50,25 @@ def test_the_pulse_does_not_depend_on_how_a_stream_is_cut(n: int, cut: int) -> N
 @pytest.mark.parametrize("n", [8, 9, 12, 14, 30])
 def test_what_all_clips_agree_on_stays_as_it_is(n: int) -> None:
     clip, dt_s = stream(n)
-    pulse = Clips().whole_pulse(clip, dt_s)
+    pulse = Clips().eval().whole_pulse(clip, dt_s)
     torch.testing.assert_close(pulse, clip.mean(dim=(-3, -2, -1)))
 
 
 def test_a_state_can_be_continued_from_twice() -> None:
-    model = Clips(slope=0.1)
+    model = Clips(slope=0.1).eval()
     clip, dt_s = stream(30)
     _, state = model(clip[:, :13], dt_s[:, :13])
     once, _ = model(clip[:, 13:], dt_s[:, 13:], state)
     again, _ = model(clip[:, 13:], dt_s[:, 13:], state)
     torch.testing.assert_close(once, again)
+
+
+def test_training_takes_whole_clips_and_no_state() -> None:
+    model = Clips(slope=0.1).train()
+    clip, dt_s = stream(8)
+    pulse, state = model(clip, dt_s)
+    assert pulse.shape == (2, 8)
+    with pytest.raises(InputError, match="trains on whole clips of 8 frames"):
+        model(clip, dt_s, state)
+    with pytest.raises(InputError, match="and was given 7; give clips of that length"):
+        model(clip[:, :7], dt_s[:, :7])
