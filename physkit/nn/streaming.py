@@ -123,6 +123,14 @@ class PulseModel(nn.Module, ABC, Generic[StateT]):
         """
         return config
 
+    def clip_features(self, clip: Float[Tensor, "b t h w 3"]) -> Float[Tensor, "b t k"]:
+        """Rows that are cached of clips on its grid; the last value is the frame's place in them.
+
+        RGB in [0, 1], of `clip_frames` frames. Only models with `grid_frames` have them, as the
+        first of their `extras`: the clips at multiples of their length, then those in between.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no features of clips")
+
     def remarks(self) -> list[dict[str, Any]]:
         """What it says of the clips read since it was last asked, as JSON; most say nothing."""
         return []

@@ -11,6 +11,12 @@ TASK = (
     "minute. A rough pulse and features of the video follow; refine the pulse. What makes videos "
     "differ: the tone of the skin, ethnic origin, sex and age of the person, and the light."
 )
+OTHER_TASK = (
+    "Task: predict how much electricity a town will use in the next hours from what it used before. "
+    "Use rises in the morning and on cold days, falls at night, and is about half on holidays. "
+    "What makes towns differ: their climate, their industry, and how people heat."
+)
+"""What a control is told of the task instead."""
 LAG_RANGE_S = (0.3, 1.5)
 """Seconds from one beat to the next, at 200 and 40 bpm."""
 N_LAGS = 3

@@ -20,6 +20,8 @@ from physkit.ops.normalised_difference import normalised_difference
 
 WIDTHS = (16, 32, 64, 64, 64, 64, 64, 64, 64)
 """Filters of each convolution of the encoder."""
+FEATURE_BLOCKS = (2, 4, 6)
+"""Convolutions after which PhysLLM reads the features: before time or space is pooled again."""
 
 
 class PhysNetState(NamedTuple):
@@ -134,7 +136,7 @@ class PhysNet(PulseModel[PhysNetState]):
         pieces = [state.ready]
         while frames.shape[1] - done > n:  # a window, and the frame that its last change needs
             change = normalised_difference(frames[:, done : done + n + 1], white=1.0)[:, :n]
-            pieces.append(self._pulse(self.answer(change), n_owed=n))
+            pieces.append(self.pulse_of(self.answer(change), n_owed=n))
             done += n
         spare = max(0, done - n)  # the last window may reach back over a whole one
         kept = frames[:, spare:].clone() if spare else frames
@@ -147,16 +149,28 @@ class PhysNet(PulseModel[PhysNetState]):
         if n_owed == 0:
             return state.ready
         change = normalised_difference(state.frames[:, -self.config.frames :], white=1.0)
-        last = self._pulse(self.answer(change), n_owed=n_owed)
+        last = self.pulse_of(self.answer(change), n_owed=n_owed)
         return torch.cat([state.ready, last], dim=1)
 
     def answer(self, change: Float[Tensor, "b t h w 3"]) -> Float[Tensor, "b t"]:
         """What the network itself says of each frame of difference-normalised windows."""
+        return self.features(change)[0]
+
+    def features(
+        self, change: Float[Tensor, "b t h w 3"]
+    ) -> tuple[Float[Tensor, "b t"], list[Float[Tensor, "b c _ h w"]]]:
+        """The answer, and the inner features after the blocks of `FEATURE_BLOCKS`.
+
+        At 128 frames of 72x72 pixels: (b 64 128 36 36), (b 64 64 18 18), (b 64 32 9 9).
+        """
         n_frames = change.shape[1]
         x = rearrange(change, "b t h w c -> b c t h w")
         x = F.pad(x, (0, 0, 0, 0, 0, -n_frames % TIME_STRIDE))
+        inner: list[Tensor] = []
         for number, block in enumerate(self.encoder):
             x = block(x)
+            if number in FEATURE_BLOCKS:
+                inner.append(x)
             if number in (0, 6):
                 x = F.max_pool3d(x, (1, 2, 2))
             elif number in (2, 4):
@@ -164,7 +178,15 @@ class PhysNet(PulseModel[PhysNetState]):
         # the head is linear, so it may follow the mean over space and see far less
         x = self.decoder(x).mean(dim=(-2, -1), keepdim=True)
         answer: Tensor = self.head(x)[:, 0, :n_frames, 0, 0]
-        return answer.to(change.dtype)
+        return answer.to(change.dtype), inner
+
+    def pulse_of(self, answer: Float[Tensor, "b n"], *, n_owed: int) -> Float[Tensor, "b k"]:
+        """Pulse at the last `n_owed` frames of a window from the network's answers to all of it."""
+        owed = (answer - answer.mean(dim=1, keepdim=True))[:, -n_owed:]
+        if self.config.output == "pulse":
+            return owed
+        # a change leads from its frame to the next
+        return F.pad(owed[:, :-1].cumsum(dim=1), (1, 0))
 
     def _check_size(self, clip: Float[Tensor, "b t h w 3"]) -> None:
         height, width = clip.shape[2:4]
@@ -174,11 +196,3 @@ class PhysNet(PulseModel[PhysNetState]):
                 f"{self.config.width}x{self.config.height}; cut crops of that size, or train one "
                 "of this size (config height and width)"
             )
-
-    def _pulse(self, answer: Float[Tensor, "b n"], *, n_owed: int) -> Float[Tensor, "b k"]:
-        """Pulse at the last `n_owed` frames of a window from the network's answers to all."""
-        owed = (answer - answer.mean(dim=1, keepdim=True))[:, -n_owed:]
-        if self.config.output == "pulse":
-            return owed
-        # a change leads from its frame to the next
-        return F.pad(owed[:, :-1].cumsum(dim=1), (1, 0))

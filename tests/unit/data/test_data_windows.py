@@ -568,10 +568,10 @@ def test_windows_on_a_grid_begin_at_multiples_of_it_and_show_what_is_stored(stea
         assert name == f"{window.dataset}/{window.recording}"
         starts.add((window.recording, int(frames[0])))
     assert len(starts) > 5
-    with pytest.raises(InputError, match="caches of the store.*augment to null"):
+    with pytest.raises(InputError, match=r"caches of the store.*augment to null"):
         RandomWindows(sources, replace(SHORT, augment=AugmentConfig()), grid_frames=20)
     clocked = replace(SHORT, content=ContentConfig(clock="nearest", fps=25.0))
-    with pytest.raises(InputError, match="content.clock nearest: .*caches"):
+    with pytest.raises(InputError, match=r"content\.clock nearest: .*caches"):
         RandomWindows(sources, clocked, grid_frames=20)
 
 
