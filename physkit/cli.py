@@ -61,6 +61,12 @@ COMMANDS = {
         "raw data set to a store of face crops and labels; resumable",
         positional=False,
     ),
+    "features": Command(
+        "physkit.pipelines.features",
+        "FeaturesConfig",
+        "run",
+        "what a network's frozen part says of a store, kept there for training; resumable",
+    ),
     "fit": Command(
         "physkit.train.run.fit",
         "FitConfig",

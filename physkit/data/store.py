@@ -190,6 +190,14 @@ class StoredRecording:
         """Whether a feature called so is cached."""
         return f"{FEATURES}/{name}/{VALUES}" in self.group
 
+    def has_whole_feature(self, name: str) -> bool:
+        """Whether such a feature was written to its end, with a row for each frame."""
+        if not self.has_feature(name):
+            return False
+        array = self._array(f"{FEATURES}/{name}/{VALUES}")
+        is_whole: bool = array.nchunks_initialized == array.nchunks
+        return is_whole and array.shape[0] == self.n_frames
+
     def feature(self, name: str, frames: slice) -> np.ndarray:
         """Rows of the cached feature called so, one a frame.
 
@@ -202,7 +210,7 @@ class StoredRecording:
                 "it first by physkit features with this model and this store"
             )
         array = self._array(path)
-        if name not in self._whole_features and array.nchunks_initialized < array.nchunks:
+        if name not in self._whole_features and not self.has_whole_feature(name):
             raise InputError(
                 f"{self.place}: parts of {path} are missing; make it anew by physkit features"
             )

@@ -56,6 +56,10 @@ class PulseResult:
     certainty: Mapping[str, Certainty] = dataclasses.field(default_factory=dict)
     """Expected error and confidence of each vital sign that is given, by name."""
 
+    clips: tuple[Mapping[str, Any], ...] = ()
+    """What the model says of each clip that it read, in their order: of a PhysLLM the text of each
+    cue and its share in what the language model was told. Most models say nothing."""
+
     @property
     def heart_rate_over_time(self) -> RateOverTime | None:
         """The heart rate of every second, of whichever face was seen; None without a heart rate."""
@@ -80,6 +84,7 @@ class PulseResult:
         fields["waveform"] = _without_nan(self.pulse.samples.tolist())
         fields["timestamps_s"] = self.pulse.timestamps_s.tolist()
         fields["warnings"] = list(self.warnings)
+        fields["clips"] = list(self.clips)
         fields["live"] = dataclasses.asdict(self.live) if self.live else None
         return fields
 

@@ -47,6 +47,10 @@ class StretchReader(ABC):
     def finish(self) -> np.ndarray:
         """Pulse (k,) still owed when the stretch ends."""
 
+    def remarks(self) -> list[dict[str, Any]]:
+        """What the model says of the clips read so far, as JSON; see `PulseModel.remarks`."""
+        return []
+
 
 class ModelReader(StretchReader):
     """Any pulse model, in torch.
@@ -100,6 +104,9 @@ class ModelReader(StretchReader):
             owed: np.ndarray = self._model.finish(self._state)[0].cpu().numpy()
         self._state = None
         return owed
+
+    def remarks(self) -> list[dict[str, Any]]:
+        return self._model.remarks()
 
 
 class PulseStream:

@@ -9,6 +9,7 @@ MODELS = Registry(
     {
         "facephys": "physkit.models.facephys.network:FacePhys",
         "physnet": "physkit.models.physnet.network:PhysNet",
+        "physllm": "physkit.models.physllm.network:PhysLLM",
         "green": "physkit.models.classical.green:GREEN",
         "ica": "physkit.models.classical.ica:ICA",
         "chrom": "physkit.models.classical.chrom:CHROM",

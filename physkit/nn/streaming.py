@@ -123,6 +123,14 @@ class PulseModel(nn.Module, ABC, Generic[StateT]):
         """
         return config
 
+    @classmethod
+    def for_features(cls, config: Any) -> Any:  # noqa: ARG003
+        """A config of a network with the same `clip_features`, and no more than they need.
+
+        None: it reads no features of clips.
+        """
+        return None
+
     def clip_features(self, clip: Float[Tensor, "b t h w 3"]) -> Float[Tensor, "b t k"]:
         """Rows that are cached of clips on its grid; the last value is the frame's place in them.
 

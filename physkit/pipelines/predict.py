@@ -82,6 +82,7 @@ def run(config: PredictConfig, *, progress: bool = False) -> "PulseResult":
         heart_rate_from=reading.heart_rate_from,
         certainty=reading.certainty,
         live=waveform.figures,
+        clips=tuple(choice.reader.remarks()),
     )
     if config.plot:
         plot_pulse(result, Path(config.plot))

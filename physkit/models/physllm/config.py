@@ -89,6 +89,9 @@ class CuesConfig(AttentionConfig):
     """Adaptive prompt learning: a learned compressor for each cue, and learned weights of their
     sum. false: each text's embeddings averaged in so many stretches, and the cues averaged."""
 
+    positions: bool = True
+    """Ours: the compressors see where each word stands; else a text is a bag of words to them."""
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.vision == "file" and not self.file:

@@ -12,7 +12,7 @@ TASK = (
     "differ: the tone of the skin, ethnic origin, sex and age of the person, and the light."
 )
 OTHER_TASK = (
-    "Task: predict how much electricity a town will use in the next hours from what it used before. "
+    "Task: predict how much electricity a town will use in the next hours from its use so far. "
     "Use rises in the morning and on cold days, falls at night, and is about half on holidays. "
     "What makes towns differ: their climate, their industry, and how people heat."
 )

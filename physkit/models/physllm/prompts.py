@@ -8,15 +8,13 @@ from torch import Tensor, nn
 from physkit.models.physllm.attention import Attention
 from physkit.models.physllm.config import AttentionConfig
 
-QUERY_SCALE = 0.02
-
 
 class Compressor(nn.Module):
     """A text of n embeddings to L tokens, by learned queries with a learned temperature."""
 
     def __init__(self, d: int, n_tokens: int, config: AttentionConfig) -> None:
         super().__init__()
-        self.queries = nn.Parameter(QUERY_SCALE * torch.randn(n_tokens, d))
+        self.queries = nn.Parameter(torch.randn(n_tokens, d))
         self.cold = nn.Parameter(torch.zeros(()))  # logarithm of one over the temperature
         self.attention = Attention(d, config)
         self.norm = nn.LayerNorm(d)

@@ -15,14 +15,14 @@ FREE_SCALE = 0.02
 class Prototypes(nn.Module):
     """As many vectors as there are tokens: a learned mix of all word embeddings, or free ones."""
 
-    def __init__(
-        self, n: int, n_words: int, d: int, config: PrototypesConfig, *, word_scale: float
-    ) -> None:
+    def __init__(self, n: int, words: Float[Tensor, "v d"], config: PrototypesConfig) -> None:
         super().__init__()
+        n_words, d = words.shape
         self.of_words = config.source == "words"
         if self.of_words:
             # such that a mix begins with values of about 1, as the tokens that it is added to have
-            self.mix = nn.Parameter(torch.randn(n, n_words) / (word_scale * n_words**0.5))
+            norm = float(torch.linalg.vector_norm(words, dtype=torch.float32))
+            self.mix = nn.Parameter(torch.randn(n, n_words) * d**0.5 / norm)
         else:
             self.mix = nn.Parameter(FREE_SCALE * torch.randn(n, d))
 

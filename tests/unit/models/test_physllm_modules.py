@@ -122,7 +122,7 @@ def test_shares_of_cues_sum_up_and_follow_their_weights() -> None:
 def test_prototypes_of_words_ask_and_get_gradients(source: str) -> None:
     words = 0.03 * torch.randn(500, 16)
     config = PrototypesConfig(heads=2, width=8, source=source)  # type: ignore[arg-type]
-    prototypes = Prototypes(6, 500, 16, config, word_scale=float(words.square().mean().sqrt()))
+    prototypes = Prototypes(6, words, config)
     guide = PrototypeGuidance(16, config)
     mixed = prototypes(words)
     assert mixed.shape == (6, 16)
