@@ -135,7 +135,8 @@ class PulseModel(nn.Module, ABC, Generic[StateT]):
         """Rows that are cached of clips on its grid; the last value is the frame's place in them.
 
         RGB in [0, 1], of `clip_frames` frames. Only models with `grid_frames` have them, as the
-        first of their `extras`: the clips at multiples of their length, then those in between.
+        first of their `extras`: side by side the rows of clips that begin at multiples of their
+        length, of those that begin `grid_frames` later, and so on.
         """
         raise NotImplementedError(f"{type(self).__name__} has no features of clips")
 

@@ -127,15 +127,17 @@ def _rows(recording: "StoredRecording", net: "PulseModel[Any]", device: Any) -> 
     from physkit.train.clips import as_input
 
     rows: np.ndarray | None = None
-    length = net.clip_frames
+    length, step = net.clip_frames, net.grid_frames
     assert length is not None
-    for start in _clips(recording, length):
+    assert step is not None
+    for start in _clips(recording, length, step):
         frames = torch.from_numpy(recording.frames(start, start + length))[None].to(device)
         found = net.clip_features(as_input(frames, net.crop_size))[0].cpu().numpy()
         width = found.shape[1]
         if rows is None:
-            rows = np.full((recording.n_frames, 2 * width), np.nan, np.float32)
-        column = width if start % length else 0
+            shape = recording.n_frames, length // step * width
+            rows = np.full(shape, np.nan, np.float32)
+        column = start % length // step * width
         rows[start : start + length, column : column + width] = found
     if rows is None:
         raise InputError(
@@ -144,15 +146,15 @@ def _rows(recording: "StoredRecording", net: "PulseModel[Any]", device: Any) -> 
     return rows
 
 
-def _clips(recording: "StoredRecording", length: int) -> Iterator[int]:
-    """First frames of the clips, at every half of their length, that show one face without gaps."""
+def _clips(recording: "StoredRecording", length: int, step: int) -> Iterator[int]:
+    """First frames of the clips, `step` apart, that show one face without gaps."""
     import numpy as np
 
     from physkit.core.units import MAX_GAP_S
     from physkit.data.store import NO_SEGMENT
 
     segments, times_s = recording.segments, recording.timestamps_s
-    for start in range(0, recording.n_frames - length + 1, length // 2):
+    for start in range(0, recording.n_frames - length + 1, step):
         part = slice(start, start + length)
         is_one = (segments[part] == segments[start]).all() and segments[start] != NO_SEGMENT
         if is_one and np.diff(times_s[part]).max() <= MAX_GAP_S:

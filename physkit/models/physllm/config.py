@@ -176,6 +176,10 @@ class PhysLLMConfig(ModelConfig):
     caches: bool = True
     """Read what the frozen PhysNet says from caches of the store (physkit features) in training;
     false: compute it in every step."""
+    grids: int = 4
+    """Grids of clips in the caches: a clip begins at every so many parts of its length, an even
+    number. More let training see a pulse at more places of a clip, and take as many times longer to
+    compute once."""
     patch: int = 8
     """Samples of the rough pulse in a patch."""
     stride: int = 4
@@ -201,6 +205,11 @@ class PhysLLMConfig(ModelConfig):
         if self.frames < self.patch or self.frames % TIME_STRIDE:
             raise InputError(
                 f"model.frames {self.frames}: must be a multiple of {TIME_STRIDE}, at least a patch"
+            )
+        if self.grids < 2 or self.grids % 2 or self.frames % self.grids:
+            raise InputError(
+                f"model.grids {self.grids}: must be even, at least 2, and divide the {self.frames} "
+                "frames of a clip"
             )
         if not 1 <= self.stride <= self.patch:
             raise InputError(f"model.stride {self.stride}: must be from 1 to the patch")

@@ -138,14 +138,16 @@ class PhysLLM(OverlapAdd):
 
     @property
     def grid_frames(self) -> int | None:
-        """Where cached clips begin: at every half of a clip."""
-        return self.clip_frames // 2 if self.config.caches else None
+        """Where cached clips begin; clips of a stream begin at some of these places."""
+        return self.clip_frames // self.config.grids if self.config.caches else None
 
     @cached_property
     def cache_name(self) -> str:
         """Name of the cache: it changes with the weights and the sizes of what is cached."""
         config = self.config
-        key = xxhash.xxh3_64(f"{config.height} {config.width} {config.frames} {N_ROWS}".encode())
+        key = xxhash.xxh3_64(
+            f"{config.height} {config.width} {config.frames} {config.grids}".encode()
+        )
         key.update(self.backbone.config.output.encode())
         for name, tensor in self.backbone.state_dict().items():
             key.update(name.encode())
@@ -264,8 +266,8 @@ class PhysLLM(OverlapAdd):
         grids = rearrange(cache.float(), "b t (g k) -> g b t k", k=N_ROWS)
         place = torch.arange(cache.shape[1], device=cache.device)
         lies_on = (grids[..., -1] == place).all(dim=-1)
-        rows = torch.where(lies_on[0][:, None, None], grids[0], grids[1])
-        return rows, lies_on.any(dim=0)
+        first = lies_on.int().argmax(dim=0)
+        return grids[first, torch.arange(len(cache), device=cache.device)], lies_on.any(dim=0)
 
     def _from_rows(self, rows: Float[Tensor, "b t k"]) -> tuple[Tensor, list[Tensor]]:
         widths = [width // 2**depth for depth, width in enumerate(CHANNELS)]

@@ -62,8 +62,11 @@ def clips(b: int = 2, n: int = 128, size: int = 16) -> dict[str, Tensor]:
 def cached(net: PhysLLM, inputs: dict[str, Tensor], *, grid: int = 0) -> dict[str, Tensor]:
     with torch.no_grad():
         rows = net.clip_features(inputs[FRAMES])
-    both = [rows if grid == number else torch.full_like(rows, torch.nan) for number in (0, 1)]
-    return {**inputs, net.cache_name: torch.cat(both, dim=-1)}
+    grids = [
+        rows if grid == number else torch.full_like(rows, torch.nan)
+        for number in range(net.config.grids)
+    ]
+    return {**inputs, net.cache_name: torch.cat(grids, dim=-1)}
 
 
 def answer_to(net: PhysLLM, inputs: dict[str, Tensor]) -> Tensor:
@@ -187,7 +190,7 @@ def test_the_published_sizes_run_and_cached_equals_computed(
     net = small(folders[CAUSAL], frames=frames, size=size)
     inputs = clips(b=1, n=frames, size=size)
     with torch.no_grad():
-        for grid in (0, 1):
+        for grid in (0, 1, 3):
             given = net.eval().read_clip(cached(net, inputs, grid=grid))
             torch.testing.assert_close(given, net.read_clip(inputs), atol=1e-5, rtol=0)
 
