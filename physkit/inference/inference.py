@@ -36,7 +36,7 @@ def choose_weights(name: str, weights_file: str | None) -> tuple[str, Path | Non
     Raises UnknownNameError or WeightsError.
     """
     if weights_file:
-        weights = Path(weights_file)
+        weights = named_file(weights_file)
         name = read_any_weights(weights)[0].model if name == "auto" else name
         return name, weights, ()
     name = "facephys" if name == "auto" else name
@@ -45,12 +45,28 @@ def choose_weights(name: str, weights_file: str | None) -> tuple[str, Path | Non
         return name, None, ()
     weights_name, weights = found
     notes: tuple[str, ...] = ()
-    if known_weights()[weights_name].url is None:
+    if known_weights()[weights_name].is_ours:
         detector = "; a better face detector: physkit weights pull blazeface"
         face = "" if find_weights("blazeface") else detector
         released = f"the released ones, trained on real faces: physkit weights pull {name}{face}"
         notes = (f"weights {weights_name}: our own, of synthetic people only; {released}",)
     return name, weights, notes
+
+
+def named_file(weights: str) -> Path:
+    """A weights file: at its path, or, where there is none, by its name in the manifest.
+
+    Raises WeightsError for weights of that name that were not fetched.
+    """
+    path = Path(weights)
+    if path.exists() or weights not in known_weights():
+        return path
+    found = find_weights(weights)
+    if found is None:
+        raise WeightsError(
+            f"weights '{weights}' are not here: fetch them once by physkit weights pull {weights}"
+        )
+    return found
 
 
 def known_people(weights: Path | None) -> Mapping[tuple[str, str], str] | None:

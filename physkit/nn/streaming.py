@@ -67,6 +67,9 @@ class PulseModel(nn.Module, ABC, Generic[StateT]):
     warmup_s: ClassVar[float] = 0.0
     """Seconds at the start of a stream that are read twice, first only to settle the state."""
 
+    trained_fps: ClassVar[float | None] = None
+    """Frames a second that it takes all streams to have; None: it goes by the frames' times."""
+
     needs_extras: ClassVar[bool] = True
     """Whether it cannot do without its `extras`. False: it computes what is not given."""
 

@@ -5,8 +5,14 @@ from physkit.core.registry import Registry
 IMPORTERS = Registry(
     "weights importer",
     {
-        "facephys-release": "physkit.weights.released:IMPORTER",
         "rppg-toolbox-physnet": "physkit.weights.toolbox:IMPORTER",
+        "open-rppg-physnet": "physkit.weights.keras_tables:PHYSNET",
+        "open-rppg-tscan": "physkit.weights.keras_tables:TSCAN",
+        "open-rppg-efficientphys": "physkit.weights.keras_tables:EFFICIENTPHYS",
+        "open-rppg-physformer": "physkit.weights.keras_tables:PHYSFORMER",
+        "open-rppg-rhythmmamba": "physkit.weights.keras_tables:RHYTHMMAMBA",
+        "open-rppg-physmamba": "physkit.weights.keras_tables:PHYSMAMBA",
+        "facephys-release": "physkit.weights.released:IMPORTER",
     },
 )
 """Published form of weights to `WeightsImporter`."""

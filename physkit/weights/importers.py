@@ -1,8 +1,9 @@
 """Weights as others publish them: which file is whose, told by its first bytes."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -26,14 +27,18 @@ class WeightsImporter:
     """Its first bytes."""
     read: Callable[[Path], dict[str, Tensor]]
     """Tensors of a file by our names. Raises WeightsError for a damaged one or another model's."""
+    is_of: Callable[[Path], bool] = lambda _: True
+    """Whether a file that begins so is this model's; the last importer asked says why it is not."""
+    config: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of the model's config, where they are not the defaults."""
 
 
 def find_importer(path: Path, start: bytes) -> WeightsImporter:
     """The importer for a file that begins so. Raises WeightsError where there is none."""
-    for name in IMPORTERS:
-        importer: WeightsImporter = IMPORTERS[name]
-        if start.startswith(importer.magic):
-            return importer
+    every: list[WeightsImporter] = [IMPORTERS[name] for name in IMPORTERS]
+    fitting = [importer for importer in every if start.startswith(importer.magic)]
+    if fitting:
+        return next((importer for importer in fitting if importer.is_of(path)), fitting[-1])
     if start.startswith(PICKLE_MAGIC):
         raise unsafe_pickle(path)
     formats = dict.fromkeys(IMPORTERS[name].file_format for name in IMPORTERS)

@@ -15,7 +15,7 @@ from physkit.nn.streaming import PulseModel
 from physkit.weights.file import WeightsCard, read_weights, sha256
 from physkit.weights.frozen import beside, located, place_in
 from physkit.weights.importers import find_importer
-from physkit.weights.manifest import known_weights
+from physkit.weights.manifest import known_weights, ways_to_pull
 
 
 def load_model(name: str, weights: Path | None = None) -> PulseModel[Any]:
@@ -37,7 +37,7 @@ def load_model(name: str, weights: Path | None = None) -> PulseModel[Any]:
     if weights is None:
         raise WeightsError(
             f"model '{name}' needs weights: give --weights FILE, "
-            f"or fetch them once by physkit weights pull {name}"
+            f"or fetch them once by {ways_to_pull(name)}"
         )
     card, tensors = read_any_weights(weights)
     return _assemble(name, weights, card, tensors)
@@ -56,7 +56,9 @@ def read_any_weights(path: Path) -> tuple[WeightsCard, dict[str, Tensor]]:
         return read_weights(path)
     importer = find_importer(path, start)
     tensors = importer.read(path)
-    return WeightsCard(importer.model, {}, _origin(path, importer.file_format)), tensors
+    return WeightsCard(
+        importer.model, importer.config, _origin(path, importer.file_format)
+    ), tensors
 
 
 def _origin(path: Path, file_format: str) -> dict[str, str]:

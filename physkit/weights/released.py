@@ -21,6 +21,7 @@ from physkit.models.facephys.network import FacePhysState
 from physkit.nn.ssm import SSMState
 from physkit.nn.temporal_norm import TemporalNormState
 from physkit.weights.importers import WeightsImporter
+from physkit.weights.keras import check_layout, holds
 
 N_BLOCKS, N_CONVS, N_HEAD = 4, 2, 2
 
@@ -94,6 +95,7 @@ def read_keras_weights(path: Path) -> dict[str, Tensor]:
 
     Raises WeightsError for a damaged file or another model's.
     """
+    check_layout(path)
     try:
         with h5py.File(path, "r") as file:
             return {entry.ours: _tensor(file, path, entry) for entry in _entries()}
@@ -168,5 +170,6 @@ IMPORTER = WeightsImporter(
     file_format="Keras 3 HDF5",
     magic=b"\x89HDF\r\n\x1a\n",
     read=read_keras_weights,
+    is_of=holds("head/layers/ss_mr_ppg"),
 )
 """The published FacePhys."""

@@ -1,6 +1,7 @@
 """Walks the registries, so that an addition is tested without anyone remembering."""
 
 import inspect
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, get_args
 
@@ -61,10 +62,16 @@ def test_what_every_target_writes_is_run_by_some_engine(name: str) -> None:
     assert "fp32" in target.precisions
 
 
+SMALL = {"size": 32, "frames": 32, "layers": 2}
+"""Fields of a config that make a network quick to test, where it has the first of them."""
+
+
 def made(name: str, folder: Path) -> PulseModel[Any]:
-    """The model as it is by default; one that stands beside large frozen weights beside small."""
+    """The model by default, or of few pixels and frames; one that stands beside large frozen weights beside small."""
     if name != "physllm":
-        model: PulseModel[Any] = MODELS[name]()
+        has = {field.name for field in fields(CONFIGS[name])} if name in CONFIGS else set()
+        few = {k: v for k, v in SMALL.items() if k in has} if "size" in has else {}
+        model: PulseModel[Any] = MODELS[name](CONFIGS[name](**few)) if few else MODELS[name]()
         return model
     language = LanguageConfig(name=str(save_language_model(folder)), dtype="float32")
     return PhysLLM(PhysLLMConfig(height=16, width=16, caches=False, language=language))
@@ -86,6 +93,18 @@ def test_every_model_keeps_the_streaming_protocol(name: str, tmp_path: Path) -> 
         pieces.append(model.finish(state))
     assert whole.shape == (2, 90)
     torch.testing.assert_close(torch.cat(pieces, dim=1), whole, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", list(CONFIGS))
+def test_no_stream_of_a_batch_changes_another(name: str, tmp_path: Path) -> None:
+    model = made(name, tmp_path).eval()
+    torch.manual_seed(0)
+    side = crop_size_px(model)
+    clip, dt_s = torch.rand(2, 40, side, side, 3), torch.full((2, 40), 1 / 30)
+    with torch.inference_mode():
+        both = model.whole_pulse(clip, dt_s)
+        alone = torch.cat([model.whole_pulse(clip[i : i + 1], dt_s[:1]) for i in range(2)])
+    torch.testing.assert_close(both, alone, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", list(CONFIGS))

@@ -23,6 +23,10 @@ class PhysNetConfig(ModelConfig):
     """Columns of the face crop, in pixels; at least 16."""
     frames: int = 128
     """Frames that are read at once outside of training; a multiple of 4."""
+    input: Literal["change", "rgb"] = "change"
+    """What the network sees: change, the normalised difference of neighbouring frames; rgb, the
+    frames, standardised over time and place for each channel. The latter's pulse is standardised
+    in each window."""
     output: Literal["diff", "pulse"] = "diff"
     """What the network answers and is trained on: diff, the pulse's change from each frame to the
     next, over its standard deviation; pulse, the standardised pulse itself."""
@@ -32,5 +36,7 @@ class PhysNetConfig(ModelConfig):
             raise ValueError(f"{self}: height and width must be at least {MIN_SIZE_PX}")
         if self.frames < TIME_STRIDE or self.frames % TIME_STRIDE:
             raise ValueError(f"{self}: frames must be a positive multiple of {TIME_STRIDE}")
+        if self.input not in ("change", "rgb"):
+            raise ValueError(f"{self}: input must be change or rgb")
         if self.output not in ("diff", "pulse"):
             raise ValueError(f"{self}: output must be diff or pulse")

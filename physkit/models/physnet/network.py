@@ -5,7 +5,7 @@ spatio-temporal networks", in the form that rPPG-Toolbox trains (encoder-decoder
 768,577 parameters and about 270 MFLOP a frame at 72x72.
 """
 
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import torch
 from einops import rearrange
@@ -15,6 +15,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from physkit.core.errors import InputError
 from physkit.models.physnet.config import TIME_STRIDE, PhysNetConfig
+from physkit.nn.clip_network import standardised
 from physkit.nn.streaming import PulseModel
 from physkit.ops.normalised_difference import normalised_difference
 
@@ -80,6 +81,7 @@ class PhysNet(PulseModel[PhysNetState]):
     """
 
     config_class = PhysNetConfig
+    trained_fps: ClassVar[float | None] = 30.0
 
     def __init__(self, config: PhysNetConfig | None = None) -> None:
         super().__init__()
@@ -128,15 +130,14 @@ class PhysNet(PulseModel[PhysNetState]):
                     "PhysNet: trains on whole clips, and was given the rest of one; do not cut "
                     "clips in training (physkit fit: leave --trainer.checkpoint_frames out)"
                 )
-            answer = self.answer(normalised_difference(clip, white=1.0))
-            return answer, self.init_state(clip.shape[0])
+            return self.answer(self.seen(clip)), self.init_state(clip.shape[0])
         state = self.init_state(clip.shape[0]) if state is None else state
         n, done, t = self.config.frames, state.n_read, clip.shape[1]
         frames = torch.cat([state.frames, clip], dim=1)
         pieces = [state.ready]
         while frames.shape[1] - done > n:  # a window, and the frame that its last change needs
-            change = normalised_difference(frames[:, done : done + n + 1], white=1.0)[:, :n]
-            pieces.append(self.pulse_of(self.answer(change), n_owed=n))
+            window = self.seen(frames[:, done : done + n + 1], n)
+            pieces.append(self.pulse_of(self.answer(window), n_owed=n))
             done += n
         spare = max(0, done - n)  # the last window may reach back over a whole one
         kept = frames[:, spare:].clone() if spare else frames
@@ -148,12 +149,23 @@ class PhysNet(PulseModel[PhysNetState]):
         n_owed = state.frames.shape[1] - state.n_read
         if n_owed == 0:
             return state.ready
-        change = normalised_difference(state.frames[:, -self.config.frames :], white=1.0)
-        last = self.pulse_of(self.answer(change), n_owed=n_owed)
+        window = self.seen(state.frames[:, -self.config.frames :])
+        last = self.pulse_of(self.answer(window), n_owed=n_owed)
         return torch.cat([state.ready, last], dim=1)
 
+    def seen(
+        self, frames: Float[Tensor, "b t h w 3"], n: int | None = None
+    ) -> Float[Tensor, "b n h w 3"]:
+        """What the network sees of the first `n` frames of a window; by default of all.
+
+        A frame more tells the change of the last.
+        """
+        if self.config.input == "rgb":
+            return standardised(frames[:, :n], 1, 2, 3)
+        return normalised_difference(frames, white=1.0)[:, :n]
+
     def answer(self, change: Float[Tensor, "b t h w 3"]) -> Float[Tensor, "b t"]:
-        """What the network itself says of each frame of difference-normalised windows."""
+        """What the network itself says of each frame of windows as it sees them."""
         return self.features(change)[0]
 
     def features(
@@ -182,6 +194,8 @@ class PhysNet(PulseModel[PhysNetState]):
 
     def pulse_of(self, answer: Float[Tensor, "b n"], *, n_owed: int) -> Float[Tensor, "b k"]:
         """Pulse at the last `n_owed` frames of a window from the network's answers to all of it."""
+        if self.config.input == "rgb":
+            answer = standardised(answer, 1)
         owed = (answer - answer.mean(dim=1, keepdim=True))[:, -n_owed:]
         if self.config.output == "pulse":
             return owed

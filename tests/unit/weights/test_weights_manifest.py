@@ -140,7 +140,7 @@ def test_the_address_is_the_second_choice(
 
 
 def test_shipped_weights_are_at_hand_and_are_what_the_manifest_says() -> None:
-    shipped = [entry for entry in known_weights().values() if entry.url is None]
+    shipped = [entry for entry in known_weights().values() if entry.is_ours]
     assert shipped
     for entry in shipped:
         path = pull_weights(entry.name)

@@ -1,0 +1,1 @@
+"""EfficientPhys: its config and the network."""

@@ -1,0 +1,1 @@
+"""ME-rPPG: its config and the network."""

@@ -1,0 +1,1 @@
+"""PhysFormer: its config and the network."""

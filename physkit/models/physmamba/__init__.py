@@ -1,0 +1,1 @@
+"""PhysMamba: its config and the network."""

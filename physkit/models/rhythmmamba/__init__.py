@@ -1,0 +1,1 @@
+"""RhythmMamba: its config and the network."""

@@ -1,0 +1,1 @@
+"""TS-CAN: its config and the network."""
