@@ -67,7 +67,7 @@ SMALL = {"size": 32, "frames": 32, "layers": 2}
 
 
 def made(name: str, folder: Path) -> PulseModel[Any]:
-    """The model by default, or of few pixels and frames; one that stands beside large frozen weights beside small."""
+    """The model by default, or of few pixels and frames; beside small frozen weights."""
     if name != "physllm":
         has = {field.name for field in fields(CONFIGS[name])} if name in CONFIGS else set()
         few = {k: v for k, v in SMALL.items() if k in has} if "size" in has else {}

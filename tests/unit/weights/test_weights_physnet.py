@@ -143,8 +143,11 @@ def test_importing_keeps_origin_and_licence(assets: Path, tmp_path: Path) -> Non
     assert written.model == "physnet"
     card, tensors = read_weights(tmp_path / "pure.safetensors")
     assert card.config == {
-        "height": 72, "width": 72, "frames": 128,
-        "input": "change", "output": "diff",
+        "height": 72,
+        "width": 72,
+        "frames": 128,
+        "input": "change",
+        "output": "diff",
     }
     assert "RAIL" in card.provenance["licence"]
     assert "rPPG-Toolbox" in card.provenance["origin"]
