@@ -1,10 +1,11 @@
 """Networks that stand beside frozen weights: where those are, and whether they are right."""
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from physkit.core.errors import WeightsError
+from physkit.core.errors import PhyskitError, WeightsError
 from physkit.models import MODELS
 from physkit.nn.config import ModelConfig
 from physkit.nn.streaming import PulseModel
@@ -71,13 +72,22 @@ def beside(config: ModelConfig, path: Path, card: WeightsCard) -> ModelConfig:
         raise WeightsError(
             f"{path}: does not say which {missing.pop()} it stands beside; download it again"
         )
+    others: dict[str, Path] = {}
     checked = set()
     for field, part in card.frozen.items():
         here = path.parent / part["name"]
-        if here.exists() and checksum(here) == part["checksum"]:
-            config = with_place(config, field, str(here))
-            checked.add(field)
-    config = located(config)
+        if here.exists():
+            if checksum(here) == part["checksum"]:
+                config = with_place(config, field, str(here))
+                checked.add(field)
+            else:
+                others[field] = here
+    try:
+        config = located(config)
+    except PhyskitError:
+        for field, here in others.items():
+            raise _not_those(here, path, card.frozen[field]) from None
+        raise
     for field in card.frozen.keys() - checked:
         part, told = card.frozen[field], Path(place_in(config, field) or "")
         place = told if told.exists() else path.parent / part["name"]
@@ -87,8 +97,12 @@ def beside(config: ModelConfig, path: Path, card: WeightsCard) -> ModelConfig:
                 f"{part['name']} beside it"
             )
         if checksum(place) != part["checksum"]:
-            raise WeightsError(
-                f"{place}: not the frozen weights that {path} was trained beside (checksum "
-                f"{part['checksum']}); put those beside it, as {part['name']}"
-            )
+            raise _not_those(place, path, part)
     return config
+
+
+def _not_those(place: Path, path: Path, part: Mapping[str, str]) -> WeightsError:
+    return WeightsError(
+        f"{place}: not the frozen weights that {path} was trained beside (checksum "
+        f"{part['checksum']}); put those beside it, as {part['name']}"
+    )
