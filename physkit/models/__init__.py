@@ -10,6 +10,7 @@ MODELS = Registry(
         "facephys": "physkit.models.facephys.network:FacePhys",
         "physnet": "physkit.models.physnet.network:PhysNet",
         "physllm": "physkit.models.physllm.network:PhysLLM",
+        "merppg": "physkit.models.merppg.network:MERPPG",
         "tscan": "physkit.models.tscan.network:TSCAN",
         "efficientphys": "physkit.models.efficientphys.network:EfficientPhys",
         "physformer": "physkit.models.physformer.network:PhysFormer",

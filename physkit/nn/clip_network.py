@@ -80,6 +80,11 @@ class ClipNetwork(OverlapAdd):
         extras: Mapping[str, Tensor] | None = None,
     ) -> tuple[Float[Tensor, "b k"], OverlapState]:
         """Pulse samples that are ready, at most one a frame; see `PulseModel.forward`."""
+        self.check_size(clip)
+        return super().forward(clip, dt_s, state, extras)
+
+    def check_size(self, clip: Float[Tensor, "b t h w 3"]) -> None:
+        """Raises InputError for crops of another size than the config's."""
         height, width = clip.shape[2:4]
         if (height, width) != self.crop_size:
             raise InputError(
@@ -87,7 +92,6 @@ class ClipNetwork(OverlapAdd):
                 f"{self.config.size}x{self.config.size}; cut crops of that size, or train one of "
                 "this size (config size)"
             )
-        return super().forward(clip, dt_s, state, extras)
 
 
 def doubled(x: Float[Tensor, "b c t h w"]) -> Float[Tensor, "b c t2 h w"]:

@@ -12,6 +12,7 @@ IMPORTERS = Registry(
         "open-rppg-physformer": "physkit.weights.keras_tables:PHYSFORMER",
         "open-rppg-rhythmmamba": "physkit.weights.keras_tables:RHYTHMMAMBA",
         "open-rppg-physmamba": "physkit.weights.keras_tables:PHYSMAMBA",
+        "open-rppg-merppg": "physkit.weights.keras_tables:MERPPG",
         "facephys-release": "physkit.weights.released:IMPORTER",
     },
 )

