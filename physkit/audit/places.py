@@ -7,7 +7,7 @@ from pathlib import Path
 from physkit.core.errors import InputError
 from physkit.core.files import is_dead_link, missing, visible
 from physkit.data.findings import Finding
-from physkit.data.formats.truth import read_conditions
+from physkit.data.formats.truth import read_told
 from physkit.data.readers import READERS
 from physkit.data.readers.base import RawTree, Reader
 from physkit.data.store import GROUP_FILE, Store
@@ -28,7 +28,7 @@ def find_tree(root: Path, dataset: str | None) -> tuple[str, RawTree]:
         return dataset, reader.find(root)
     if not root.is_dir():
         raise missing(root, "no such folder; give a raw data set's folder, or a store")
-    read_conditions(root)  # raises for damaged ones here, before another data set is tried
+    read_told(root)  # raises for damaged ones here, before another data set is tried
     found: dict[str, RawTree] = {}
     for name in READERS:
         try:

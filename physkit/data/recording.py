@@ -40,6 +40,8 @@ class Recording:
     """Files and folders it is made of, relative to `root` with forward slashes; some may lack."""
     conditions: Mapping[str, Condition] = field(default_factory=dict)
     """Light, motion, skin colour and the like, by column."""
+    parameters: Mapping[str, Condition] = field(default_factory=dict)
+    """What a drawn recording was drawn from, and its seed; of real ones nothing."""
     unknown: tuple[str, ...] = ()
     """Conditions that the files state in a way that cannot be read; one sentence each."""
 

@@ -118,6 +118,14 @@ class StoredRecording:
         return conditions
 
     @property
+    def parameters(self) -> Mapping[str, Condition]:
+        """What a drawn recording was drawn from; of real ones nothing."""
+        parameters: Mapping[str, Condition] = self.attributes.get("parameters", {})
+        if not isinstance(parameters, Mapping):
+            raise self._damaged("parameters", "not values by name")
+        return parameters
+
+    @property
     def settings(self) -> Mapping[str, Any]:
         """How it was prepared."""
         settings: Mapping[str, Any] = self._attribute("settings")

@@ -39,7 +39,8 @@ def _found_anew(recording: Recording, root: Path) -> Recording:
     reader: Reader = READERS[recording.dataset]()
     for found in reader.find(root).recordings:
         if found.name == recording.name:
-            return replace(found, conditions={**found.conditions, **recording.conditions})
+            conditions = {**found.conditions, **recording.conditions}
+            return replace(found, conditions=conditions, parameters=recording.parameters)
     return replace(recording, root=root)
 
 

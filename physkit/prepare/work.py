@@ -181,6 +181,7 @@ def identity(recording: Recording) -> dict[str, Any]:
         "subject": recording.subject,
         "session": recording.session,
         "conditions": dict(recording.conditions),
+        **({"parameters": dict(recording.parameters)} if recording.parameters else {}),
     }
 
 

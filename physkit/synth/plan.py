@@ -34,10 +34,9 @@ class RecordingPlan:
 
     @property
     def conditions(self) -> dict[str, Condition]:
-        """Every parameter, the condition columns of data sets, and the origin of the recording."""
+        """The condition columns of data sets, and the preset."""
         parameters = self.parameters
         return {
-            **parameters.flat(),
             **self.combination,
             "skin_color": round(parameters.skin.fitzpatrick),
             "glasser": parameters.face.glasses,
@@ -45,6 +44,13 @@ class RecordingPlan:
             "hair_cover": parameters.face.fringe > 0,
             "exercise": parameters.pulse.recovery_bpm > 0,
             "preset": self.preset,
+        }
+
+    @property
+    def drawn(self) -> dict[str, Condition]:
+        """Every parameter, and the origin of the recording."""
+        return {
+            **self.parameters.flat(),
             "seed": self.seed,
             "subject_number": self.subject,
             "session_number": self.session,
@@ -75,6 +81,7 @@ class RecordingPlan:
         """The true values, which are stored beside the recordings."""
         return Truth(
             conditions=self.conditions,
+            parameters=self.drawn,
             heart_rate_bpm=synthesis.heart_rate_bpm,
             beat_times_s=synthesis.beat_times_s,
             pulse=synthesis.pulse,

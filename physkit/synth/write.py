@@ -202,15 +202,16 @@ def _kept(root: Path) -> dict[tuple[int, int], SynthRecording]:
     from physkit.data.formats.truth import (
         CONDITIONS_SUFFIX,
         TRUTH_FOLDER,
-        read_conditions,
+        read_told,
         read_truth,
     )
 
     kept = {}
-    for name, conditions in read_conditions(root).items():
+    for name, told in read_told(root).items():
         truth = read_truth(root, name)
         try:
-            numbers = (int(conditions["subject_number"]), int(conditions["session_number"]))
+            drawn = told.parameters
+            numbers = (int(drawn["subject_number"]), int(drawn["session_number"]))
         except (KeyError, ValueError) as error:
             raise InputError(
                 f"{root / TRUTH_FOLDER / name}{CONDITIONS_SUFFIX}: has no subject_number and "

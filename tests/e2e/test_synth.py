@@ -137,7 +137,9 @@ def test_conditions_without_their_numbers_are_named(
 ) -> None:
     out = tmp_path / "pure"
     shutil.copytree(pure, out)
-    (out / "synthetic" / "02-02.conditions.json").write_text('{"subject_number": "x"}')
+    (out / "synthetic" / "02-02.conditions.json").write_text(
+        '{"parameters": {"subject_number": "x"}}'
+    )
     words = ["--subjects", "2", "--sessions", "2", "--preset", "pure-like"]
     assert "02-02.conditions.json: has no subject_number" in refused(capsys, synth(out, *words))
 

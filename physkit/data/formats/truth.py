@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -17,6 +18,15 @@ from physkit.data.recording import Condition
 TRUTH_FOLDER = "synthetic"
 CONDITIONS_SUFFIX = ".conditions.json"
 TRUTH_SUFFIX = ".truth.npz"
+PARAMETERS = "parameters"
+"""Key of the parameters among the conditions."""
+
+
+class Told(NamedTuple):
+    """What stands beside a synthetic recording in words and numbers."""
+
+    conditions: dict[str, Condition]
+    parameters: dict[str, Condition]
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +34,7 @@ class Truth:
     """What the generator knows of one recording."""
 
     conditions: Mapping[str, Condition]
-    """Every parameter of the generator, and what it drew."""
+    """Condition columns, as data sets have them."""
     heart_rate_bpm: float
     """Mean rate of the beats whose feet lie in the recording."""
     beat_times_s: Float[np.ndarray, "beats"]
@@ -33,6 +43,9 @@ class Truth:
     """Blood volume at the true times of the frames."""
     face_boxes: Float[np.ndarray, "t 4"]
     """The face from hairline to chin in every frame: x, y, width, height in pixels."""
+    parameters: Mapping[str, Condition] = field(default_factory=dict)
+    """Every parameter of the generator, and who was drawn: seed, and numbers of person and session.
+    They differ from person to person, and so are no conditions that group people."""
 
 
 def write_truth(root: Path, name: str, truth: Truth) -> None:
@@ -49,16 +62,19 @@ def write_truth(root: Path, name: str, truth: Truth) -> None:
             face_boxes=truth.face_boxes,
         )
     with whole_file(folder / f"{name}{CONDITIONS_SUFFIX}") as unfinished:
-        unfinished.write_text(json.dumps(dict(truth.conditions), indent=1), encoding="utf-8")
+        told = {**truth.conditions, PARAMETERS: dict(truth.parameters)}
+        unfinished.write_text(json.dumps(told, indent=1), encoding="utf-8")
 
 
 def read_truth(root: Path, name: str) -> Truth:
     """The truth of the recording called `name`. Raises InputError where none is kept."""
     path = below(root, f"{TRUTH_FOLDER}/{name}{TRUTH_SUFFIX}")
     try:
+        told = _read(below(root, f"{TRUTH_FOLDER}/{name}{CONDITIONS_SUFFIX}"))
         with np.load(path, allow_pickle=False) as arrays:
             return Truth(
-                conditions=_read(below(root, f"{TRUTH_FOLDER}/{name}{CONDITIONS_SUFFIX}")),
+                conditions=told.conditions,
+                parameters=told.parameters,
                 heart_rate_bpm=float(arrays["heart_rate_bpm"]),
                 beat_times_s=arrays["beat_times_s"],
                 pulse=Pulse(arrays["pulse"], arrays["timestamps_s"]),
@@ -71,8 +87,9 @@ def read_truth(root: Path, name: str) -> Truth:
         ) from error
 
 
-def read_conditions(root: Path) -> dict[str, dict[str, Condition]]:
-    """Conditions of the synthetic recordings under a root by name; empty for real ones.
+def read_told(root: Path) -> dict[str, Told]:
+    """Conditions and parameters of the synthetic recordings under a root by name; empty for real
+    ones.
 
     Raises InputError for a file that is damaged.
     """
@@ -84,19 +101,22 @@ def read_conditions(root: Path) -> dict[str, dict[str, Condition]]:
     }
 
 
-def _read(path: Path) -> dict[str, Condition]:
+def _read(path: Path) -> Told:
     try:
         values = json.loads(decode_text(path.read_bytes()), parse_constant=_refuse)
         if not isinstance(values, dict):
             raise ValueError("no JSON object")
-        for column, value in values.items():
+        parameters = values.pop(PARAMETERS, {})
+        if not isinstance(parameters, dict):
+            raise ValueError(f"{PARAMETERS} are no JSON object")
+        for column, value in (*values.items(), *parameters.items()):
             if not isinstance(value, Condition):
                 raise ValueError(f"{column} is neither text nor a number nor true or false")
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(
             f"{path}: damaged ({error}); remove it and run the same physkit synth again"
         ) from error
-    return values
+    return Told(values, parameters)
 
 
 def _refuse(constant: str) -> None:

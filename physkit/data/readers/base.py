@@ -12,7 +12,7 @@ from jaxtyping import Float
 from physkit.core.errors import InputError
 from physkit.core.files import is_dead_link, missing, visible
 from physkit.core.naming import natural_order
-from physkit.data.formats.truth import TRUTH_FOLDER, read_conditions
+from physkit.data.formats.truth import TRUTH_FOLDER, Told, read_told
 from physkit.data.recording import Condition, Label, Recording
 from physkit.media.frames import Frame, FrameSource
 
@@ -108,9 +108,9 @@ class Reader(ABC):
             raise InputError(
                 f"{root}: no {self.title} recordings; expected {self.tree}; {self._nearest(root)}"
             )
-        known = read_conditions(root)
+        known = read_told(root)
         recordings = [
-            replace(recording, conditions={**recording.conditions, **known.get(recording.name, {})})
+            _told(recording, known.get(recording.name))
             for recording in sorted(recordings, key=lambda r: natural_order(r.name))
         ]
         return RawTree(tuple(recordings), tuple(_strays(root, recordings)))
@@ -189,3 +189,11 @@ def _strays(root: Path, recordings: list[Recording]) -> list[Path]:
             else:
                 strays.append(entry)
     return sorted(strays)
+
+
+def _told(recording: Recording, told: Told | None) -> Recording:
+    """The recording with what is known of it where it is a synthetic one."""
+    if told is None:
+        return recording
+    conditions = {**recording.conditions, **told.conditions}
+    return replace(recording, conditions=conditions, parameters=told.parameters)

@@ -247,7 +247,8 @@ def test_conditions_of_synthetic_recordings_are_added_and_their_truth_is_no_stra
     reader = PureReader()
     written = reader.write(tmp_path, new_recording())
     truth = Truth(
-        conditions={"noise": 0.5, "task": "steady"},
+        conditions={"task": "steady"},
+        parameters={"noise": 0.5},
         heart_rate_bpm=72.0,
         beat_times_s=np.array([0.1, 0.9]),
         pulse=Pulse(np.zeros(3), np.arange(3.0)),
@@ -255,15 +256,27 @@ def test_conditions_of_synthetic_recordings_are_added_and_their_truth_is_no_stra
     )
     write_truth(tmp_path, written.name, truth)
     tree = reader.find(tmp_path)
-    assert tree.recordings[0].conditions == {"task": "steady", "noise": 0.5}
+    assert tree.recordings[0].conditions == {"task": "steady"}
+    assert tree.recordings[0].parameters == {"noise": 0.5}
     assert not tree.strays
     (tmp_path / "synthetic" / "other.conditions.json").write_text("{")
-    assert read_truth(tmp_path, written.name).conditions == truth.conditions
+    kept = read_truth(tmp_path, written.name)
+    assert (kept.conditions, kept.parameters) == (truth.conditions, truth.parameters)
 
 
 @pytest.mark.parametrize(
     "content",
-    ["{", "[]", "5", "null", '{"a": [1]}', '{"a": {"b": 1}}', '{"a": null}', '{"a": NaN}'],
+    [
+        "{",
+        "[]",
+        "5",
+        "null",
+        '{"a": [1]}',
+        '{"a": {"b": 1}}',
+        '{"a": null}',
+        '{"a": NaN}',
+        '{"parameters": 1}',
+    ],
 )
 def test_damaged_conditions_are_named(content, three):
     touch(three / "synthetic" / "subject9.conditions.json")

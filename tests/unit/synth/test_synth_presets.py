@@ -50,8 +50,10 @@ def test_a_misspelt_preset_is_named() -> None:
 def test_every_preset_draws_usable_dials_that_json_can_hold(preset: str) -> None:
     for subject in range(1, 25):
         plan = planned(preset, subject)
-        assert json.loads(json.dumps(plan.conditions)) == plan.conditions
-        assert set(plan.parameters.flat()) <= set(plan.conditions)
+        for told in (plan.conditions, plan.drawn):
+            assert json.loads(json.dumps(told)) == told
+        assert set(plan.parameters.flat()) <= set(plan.drawn)
+        assert not set(plan.parameters.flat()) & set(plan.conditions)
         assert plan.conditions["preset"] == preset
 
 
