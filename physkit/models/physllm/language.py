@@ -259,6 +259,28 @@ class LanguageModel(nn.Module):
         return n_bytes * n_tokens * n_layers * values
 
 
+def plain_folder(gguf: Path, folder: Path) -> None:
+    """A GGUF file as a folder in bfloat16, which is read at once instead of in a minute.
+
+    Takes about five times the memory of the file. Raises InputError for a file that is none.
+    """
+    _check_extra()
+    from transformers import AutoModel, AutoTokenizer
+
+    place = {"gguf_file": gguf.name}
+    try:
+        base = AutoModel.from_pretrained(gguf.parent, dtype=torch.bfloat16, **place)
+        tokenizer = AutoTokenizer.from_pretrained(gguf.parent, **place)
+    except (OSError, ValueError, RuntimeError, KeyError, ImportError) as error:
+        cause = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise InputError(f"{gguf}: cannot be read as a language model ({cause})") from error
+    if hasattr(base.config, "quantization_config"):
+        del base.config.quantization_config
+    base.hf_quantizer = None
+    base.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
 def _adapt(base: nn.Module, config: LoraConfig) -> None:
     """Puts adapters into the base, in float32."""
     import peft
