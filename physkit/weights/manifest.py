@@ -47,7 +47,7 @@ class KnownWeights:
     """A language model, which is kept as a plain folder of that name: a folder of the wheel where
     `member` ends in /, else made of a GGUF file."""
     size_mb: int | None = None
-    """Megabytes to fetch, and on the disk afterwards, where that is much."""
+    """Megabytes on the disk, where that is much."""
     terms: str | None = None
     """Address of terms that have to be accepted before it is fetched."""
     beside: str | None = None

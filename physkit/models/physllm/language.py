@@ -279,6 +279,9 @@ def plain_folder(gguf: Path, folder: Path) -> None:
     base.hf_quantizer = None
     base.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    ordinary = (folder / "config.json").stat().st_mode
+    for file in folder.iterdir():
+        file.chmod(ordinary)  # safetensors lets nobody else read
 
 
 def _adapt(base: nn.Module, config: LoraConfig) -> None:

