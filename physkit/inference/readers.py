@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from physkit.core.errors import InputError
+from physkit.inference.even import make_reader
 from physkit.inference.gates import quality_gate
 from physkit.inference.inference import choose_weights, crop_size_px, square_px, usable_device
-from physkit.inference.stream import ModelReader, StretchReader
+from physkit.inference.stream import StretchReader
 from physkit.models import MODELS, deployable
 from physkit.runtime.engines import BY_SUFFIX
 from physkit.runtime.session import Session
@@ -90,7 +91,7 @@ def choose_reader(
     has_step = MODELS[name].deployed is not None and path is not None
     if runtime == "torch" and not (has_step and frame_by_frame):
         net = load_model(name, path)
-        reader = ModelReader(net, usable_device(device))
+        reader = make_reader(net, usable_device(device))
         gate = quality_gate(name, path)
         return Choice(name, runtime, reader, crop_size_px(net), notes, gate)
     if path is None or not has_step:

@@ -19,8 +19,9 @@ from physkit.data.store import NO_SEGMENT, Store, StoredRecording
 from physkit.data.windows.label import clean_label, label_for_rate
 from physkit.evaluate.predictions import MIN_SAMPLES, LeftOut, PredictedRecording
 from physkit.inference.crops import TimedCrop
+from physkit.inference.even import make_reader
 from physkit.inference.inference import crop_size_px, usable_device
-from physkit.inference.stream import ModelReader, PulseStream, ReadRows
+from physkit.inference.stream import PulseStream, ReadRows
 from physkit.media.picture import resized
 from physkit.nn.streaming import PulseModel
 from physkit.runtime.torch_cpu import flushed_denormals, torch_threads
@@ -111,7 +112,7 @@ def predict_recording(
     out; the true times of the others stand beside them.
     Raises InputError where too little is left, or where crops are smaller than the model reads.
     """
-    reader = ModelReader(model, device, _extras(recording, model))
+    reader = make_reader(model, device, _extras(recording, model))
     stream = PulseStream(reader, chunk_frames=chunk_frames)
     for item in recording_crops(recording, size=crop_size_px(model)):
         stream.push(item)

@@ -5,7 +5,7 @@ from array import array
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from physkit.inference.crops import TimedCrop
 from physkit.inference.faces import NO_FACE
 from physkit.nn.streaming import PulseModel
 
+Read = TypeVar("Read")
 ReadRows = Callable[[np.ndarray], np.ndarray]
 """Rows (t ...) of an extra input at frames of a stream, given by number in ascending order."""
 
@@ -43,9 +44,20 @@ class StretchReader(ABC):
         k = n, or fewer where samples are owed: they come with a later read or with `finish`.
         """
 
+    def settle(self, crops: np.ndarray, dt_s: np.ndarray) -> None:
+        """Reads the next crops for the state alone; only where there is a `warmup_s`."""
+        self.read(crops, dt_s)
+
     @abstractmethod
     def finish(self) -> np.ndarray:
         """Pulse (k,) still owed when the stretch ends."""
+
+    def notes(self) -> tuple[str, ...]:
+        """What to tell the user of how the frames so far were read."""
+        return ()
+
+    def check_length(self, name: str) -> None:  # noqa: B027 - most read stretches of any length
+        """Raises InputError, naming the input, where no stretch so far was long enough to read."""
 
     def remarks(self) -> list[dict[str, Any]]:
         """What the model says of the clips read so far, as JSON; see `PulseModel.remarks`."""
@@ -229,7 +241,7 @@ class PulseStream:
             is_whole = is_over or age_s[-1] >= self._reader.warmup_s
             if n_left > 0 and (is_whole or n_left >= least):
                 n_left = min(n_left, self._chunk_frames)
-                self._read(self._n_settled, n_left)  # for the state alone
+                self._read(self._n_settled, n_left, use=self._reader.settle)
                 self._n_settled += n_left
                 return True
             if not is_whole:
@@ -238,15 +250,15 @@ class PulseStream:
         if n == 0 or n < least:
             return False
         n = min(n, self._chunk_frames)
-        self._deliver(self._read(0, n))
+        self._deliver(self._read(0, n, use=self._reader.read))
         self._read_s = self._waiting_s[n - 1]
         del self._waiting[:n], self._waiting_s[:n], self._waiting_at[:n]
         return True
 
-    def _read(self, first: int, n: int) -> np.ndarray:
+    def _read(self, first: int, n: int, *, use: Callable[[np.ndarray, np.ndarray], Read]) -> Read:
         part = slice(first, first + n)
         self._reader.locate(self._waiting_at[part])
-        return self._reader.read(np.stack(self._waiting[part]), self._durations_s()[part])
+        return use(np.stack(self._waiting[part]), self._durations_s()[part])
 
     def _durations_s(self) -> np.ndarray:
         dt_s, _ = frame_durations_s(np.array(self._waiting_s), before_s=self._read_s)

@@ -59,6 +59,11 @@ class ClipNetwork(OverlapAdd):
         frames: int = self.config.frames
         return frames
 
+    @property
+    def least_frames(self) -> int | None:
+        """A whole clip; a shorter stream is read with its mirror image."""
+        return self.clip_frames
+
     @abstractmethod
     def answer(self, clip: Float[Tensor, "b t h w 3"]) -> Float[Tensor, "b t"]:
         """What the network itself says of each frame of clips, RGB in [0, 1]."""

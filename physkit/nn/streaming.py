@@ -84,6 +84,11 @@ class PulseModel(nn.Module, ABC, Generic[StateT]):
         return None
 
     @property
+    def least_frames(self) -> int | None:
+        """Frames at `trained_fps` that a stream must have; None: any number."""
+        return None
+
+    @property
     def extras(self) -> tuple[str, ...]:
         """Names of what it reads beside frames: see `physkit/data/extras.py`."""
         return ()

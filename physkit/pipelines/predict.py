@@ -56,6 +56,7 @@ def run(config: PredictConfig, *, progress: bool = False) -> "PulseResult":
             f"{config.input}: no face in any of {n_frames} frames; "
             + "; ".join(waveform.warnings or ("show one upright face, large and well lit",))
         )
+    choice.reader.check_length(config.input)
     faces = read_faces(pulse, waveform.face_numbers, gate=choice.gate)
     reading = faces[0].reading
     span_s = float(pulse.timestamps_s[-1] - pulse.timestamps_s[0])
@@ -74,6 +75,7 @@ def run(config: PredictConfig, *, progress: bool = False) -> "PulseResult":
         pulse=pulse,
         warnings=(
             *choice.notes,
+            *choice.reader.notes(),
             *waveform.warnings,
             *several_faces(faces),
             *reading.warnings,

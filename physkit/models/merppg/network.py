@@ -192,6 +192,11 @@ class MERPPG(ClipNetwork):
         """The released statistics suit no one face: a 10 s clip reads nothing by those of PURE."""
         return SETTLED_AFTER_S if self.config.form == "stream" else 0.0
 
+    @property
+    def least_frames(self) -> int | None:
+        """A stream may have any length."""
+        return self.config.frames if self.config.form == "chunk" else None
+
     def first_state(self, batch_size: int) -> MERPPGState:
         """The network's state before the first frame."""
         convs = (conv for block in self.blocks for conv in block.convs)

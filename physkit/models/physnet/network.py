@@ -5,7 +5,7 @@ spatio-temporal networks", in the form that rPPG-Toolbox trains (encoder-decoder
 768,577 parameters and about 270 MFLOP a frame at 72x72.
 """
 
-from typing import ClassVar, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from einops import rearrange
@@ -21,6 +21,8 @@ from physkit.ops.normalised_difference import normalised_difference
 
 WIDTHS = (16, 32, 64, 64, 64, 64, 64, 64, 64)
 """Filters of each convolution of the encoder."""
+RGB_FPS = 30.0
+"""Frames a second of the released network's training."""
 FEATURE_BLOCKS = (2, 4, 6)
 """Convolutions after which PhysLLM reads the features: before time or space is pooled again."""
 
@@ -81,7 +83,6 @@ class PhysNet(PulseModel[PhysNetState]):
     """
 
     config_class = PhysNetConfig
-    trained_fps: ClassVar[float | None] = 30.0
 
     def __init__(self, config: PhysNetConfig | None = None) -> None:
         super().__init__()
@@ -100,6 +101,16 @@ class PhysNet(PulseModel[PhysNetState]):
     def crop_size(self) -> tuple[int, int]:
         """Rows and columns of the crops that it reads."""
         return self.config.height, self.config.width
+
+    @property
+    def trained_fps(self) -> float | None:  # type: ignore[override]
+        """Known of the form that reads plain RGB; the other has been trained at several rates."""
+        return RGB_FPS if self.config.input == "rgb" else None
+
+    @property
+    def least_frames(self) -> int | None:
+        """A window, where its statistics are those of a window."""
+        return self.config.frames if self.config.input == "rgb" else None
 
     @property
     def label_form(self) -> Literal["standardised", "diff"]:
