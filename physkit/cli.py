@@ -67,6 +67,12 @@ COMMANDS = {
         "run",
         "what a network's frozen part says of a store, kept there for training; resumable",
     ),
+    "cues": Command(
+        "physkit.pipelines.cues",
+        "CuesCommandConfig",
+        "run",
+        "what a vision-language model, or a measurement, says of a store's faces; resumable",
+    ),
     "fit": Command(
         "physkit.train.run.fit",
         "FitConfig",

@@ -51,7 +51,7 @@ def locate_language_model(config: LanguageConfig) -> Path:
 
 def _fetched(config: LanguageConfig) -> Path:
     """The folder of a repository on the hub, in its own cache."""
-    _check_extra()
+    check_extra()
     from huggingface_hub import snapshot_download
 
     wanted = [*FILES, *([config.gguf_file] if config.gguf_file else [])]
@@ -66,7 +66,8 @@ def _fetched(config: LanguageConfig) -> Path:
         ) from error
 
 
-def _check_extra() -> None:
+def check_extra() -> None:
+    """Raises MissingExtraError without transformers or peft; silences what they tell on import."""
     try:
         # peft looks at torchao, which tells of parts that it has for other machines only
         for name in ("torchao", "torch.utils._pytree"):
@@ -114,7 +115,7 @@ class LanguageModel(nn.Module):
         model; MissingExtraError without transformers or peft.
         """
         folder = locate_language_model(config)
-        _check_extra()
+        check_extra()
         from transformers import AutoConfig, AutoModel, AutoTokenizer
 
         remote = {"trust_remote_code": config.trust_remote_code}
@@ -130,7 +131,7 @@ class LanguageModel(nn.Module):
                     **of_gguf,
                     **remote,
                 )
-                _check_whole(folder, found)
+                check_whole(folder, found)
             else:
                 about = AutoConfig.from_pretrained(folder, **of_gguf, **remote)
                 base = AutoModel.from_config(
@@ -264,7 +265,7 @@ def plain_folder(gguf: Path, folder: Path) -> None:
 
     Takes about five times the memory of the file. Raises InputError for a file that is none.
     """
-    _check_extra()
+    check_extra()
     from transformers import AutoModel, AutoTokenizer
 
     place = {"gguf_file": gguf.name}
@@ -311,7 +312,7 @@ def _adapt(base: nn.Module, config: LoraConfig) -> None:
             parameter.data = parameter.data.float()
 
 
-def _check_whole(folder: Path, found: dict[str, Any]) -> None:
+def check_whole(folder: Path, found: dict[str, Any]) -> None:
     """Raises InputError where weights are missing: transformers would draw them at random."""
     missing = sorted(name for name in found["missing_keys"] if "pooler" not in name)
     if missing:
