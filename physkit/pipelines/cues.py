@@ -26,7 +26,7 @@ class CuesCommandConfig:
 
     data: str
     """Store that physkit prep wrote."""
-    out: str
+    out: str = "cues.jsonl"
     """File to write, .jsonl; what it holds is kept, and texts of further stores are added."""
     source: Literal["llava", "measured"] = "llava"
     """llava: ask a vision-language model; measured: measure brightness, skin tone and motion."""

@@ -39,7 +39,7 @@ def llava(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def words(store: Path, out: Path, llava: Path) -> list[str]:
     options = ["--model", str(llava), "--dtype", "float32", "--batch", "2", "--most_tokens", "80"]
-    return [sys.executable, "-m", "physkit.cli", "cues", str(store), str(out), *options]
+    return [sys.executable, "-m", "physkit.cli", "cues", str(store), "--out", str(out), *options]
 
 
 @pytest.mark.slow
