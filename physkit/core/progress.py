@@ -1,13 +1,17 @@
 """How far a command is, on standard error: a bar on a terminal, lines in a log."""
 
 import sys
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from tqdm import tqdm
 
 LINE_EVERY_S = 60.0
 """How often a log is told in the middle of a stage."""
+LONG_S = 2.0
+"""After so long without a word, a command says what it is at."""
 LINE_FORMAT = "{desc}{n_fmt} of {total_fmt} {unit}, {elapsed}, {remaining} left{postfix}"
 
 
@@ -15,6 +19,18 @@ def tell(line: str) -> None:
     """Write a line to standard error now."""
     sys.stderr.write(f"{line}\n")
     sys.stderr.flush()
+
+
+@contextmanager
+def told_if_long(line: str) -> Iterator[None]:
+    """Write a line to standard error once the block has taken `LONG_S`."""
+    timer = threading.Timer(LONG_S, tell, [line])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 class ProgressBar(tqdm):  # type: ignore[type-arg]  # tqdm is generic for type checkers only

@@ -332,7 +332,11 @@ def check_size(net: PulseModel[Any], *, size_px: int, store: str) -> None:
     """Raises InputError for crops that are smaller than the network reads."""
     size = net.crop_size
     if size is not None and size_px < max(size):
+        smaller = ""
+        config: Any = net.config
+        if hasattr(config, "height") and hasattr(config, "width"):
+            smaller = f"take --model.height {size_px} --model.width {size_px}, or "
         raise InputError(
             f"{store}: crops are {size_px}x{size_px} pixels, the model reads {size[1]}x{size[0]}; "
-            f"prepare the data set anew with --size {max(size)}"
+            f"{smaller}prepare the data set anew with --size {max(size)}"
         )

@@ -89,9 +89,8 @@ def test_a_store_of_smaller_crops_says_how_to_make_another(
     piece = Path(__file__).parents[2] / "configs" / "model" / "physnet.yaml"
     words = ["fit", "--out", str(tmp_path / "run"), "--model", str(piece), "--stores", stores]
     assert main([*words, "--trainer.max_steps", "1"]) == 2
-    assert (
-        "the model reads 72x72; prepare the data set anew with --size 72" in capsys.readouterr().err
-    )
+    told = capsys.readouterr().err
+    assert "the model reads 72x72; take --model.height 16 --model.width 16, or prepare" in told
 
 
 def test_training_goes_on_from_weights_of_the_same_network_only(

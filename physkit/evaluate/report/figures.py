@@ -78,10 +78,10 @@ def error_svg(score: Score) -> str:
     """Distribution of the error."""
 
     def draw(axes: Axes) -> None:
-        axes.hist(figures(score.windows).error_bpm, bins=41, color=BLUE)
+        axes.hist(-figures(score.windows).error_bpm, bins=41, color=BLUE)
         axes.axvline(0, color=GREY, linewidth=1)
         axes.set_title("Distribution of the error")
-        axes.set_xlabel("predicted - true (bpm)")
+        axes.set_xlabel("true - predicted (bpm)")
         axes.set_ylabel("windows")
 
     return _svg(draw, "error")

@@ -11,6 +11,7 @@ from jax import export
 
 from physkit.core.artifact import JAX_CARD, JAX_MODULE, ArtifactCard
 from physkit.core.errors import BackendError, InputError
+from physkit.core.progress import told_if_long
 from physkit.runtime.engines.base import Arrays, Engine, initial_states
 
 DAMAGE = (zipfile.BadZipFile, zlib.error)
@@ -38,7 +39,8 @@ class JaxEngine(Engine):
         options: dict[str, str | bool] = {}
         if self._device.platform == "cpu":
             options["xla_cpu_multi_thread_eigen"] = threads > 1
-        with jax.default_device(self._device):
+        said = f"{path.name}: being compiled for this machine, once for each session"
+        with told_if_long(said), jax.default_device(self._device):
             lowered = jax.jit(module.call, donate_argnums=donated).lower(*module.in_avals)
             self._call = lowered.compile(compiler_options=options)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from physkit.core.progress import told_if_long
 from physkit.nn.streaming import State
 from physkit.runtime.compiled import compile_step
 from physkit.runtime.cuda_graph import capture_step
@@ -20,7 +21,8 @@ class CompiledTorchEngine(TorchEngine):
         card = self.card
         frame = torch.zeros(1, card.height, card.width, 3, device=self._device)
         build = compile_step if self._device.type == "cpu" else capture_step
-        with torch_threads(threads):  # they become part of the machine code
+        said = f"{path.name}: being compiled for this machine"
+        with told_if_long(said), torch_threads(threads):  # they become part of the machine code
             self._compiled = build(self._net, frame)
 
     def _step(self, frame: Tensor, dt_s: Tensor, state: State) -> tuple[Tensor, State]:
