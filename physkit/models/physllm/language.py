@@ -144,6 +144,7 @@ class LanguageModel(nn.Module):
             if "trust_remote_code" in str(error):
                 fix = "if you have read and trust its code, --model.language.trust_remote_code true"
             raise InputError(f"{folder}: not a usable language model ({cause}); {fix}") from error
+        _check_family(folder, base.config)
         return cls(base, tokenizer, config)
 
     @property
@@ -310,6 +311,16 @@ def _adapt(base: nn.Module, config: LoraConfig) -> None:
         parameter.requires_grad = ADAPTER in name
         if ADAPTER in name:
             parameter.data = parameter.data.float()
+
+
+def _check_family(folder: Path, about: Any) -> None:
+    """Raises InputError for what is not one stack of layers over the words of a text."""
+    has_sizes = hasattr(about, "hidden_size") and any(hasattr(about, n) for n in POSITIONS)
+    if about.is_encoder_decoder or not has_sizes:
+        raise InputError(
+            f"{folder}: a model of the kind '{about.model_type}'; take a model of the Qwen2, "
+            "Llama, Gemma, GPT-2 or BERT family"
+        )
 
 
 def check_whole(folder: Path, found: dict[str, Any]) -> None:
