@@ -30,8 +30,12 @@ def add_recording(
     label_shift_s: float = 0.0,
     conditions: Mapping[str, Condition] | None = None,
     dataset: str = "test",
+    border_px: int = 0,
 ) -> None:
-    """A recording of coloured noise whose colour beats at `rate_bpm`, and its 60 Hz label."""
+    """A recording of coloured noise whose colour beats at `rate_bpm`, and its 60 Hz label.
+
+    border_px: width of an edge that does not beat, for networks that see no change of all pixels.
+    """
     rng = np.random.default_rng(round(rate_bpm * 1000))
     times_s = np.arange(n_frames) / fps
     volume = np.sin(2 * np.pi * rate_bpm / 60 * times_s)
@@ -46,7 +50,10 @@ def add_recording(
                 writer.append(StoredFrame(float(time_s), None, None, 0.0, NO_SEGMENT))
                 continue
             noise = rng.normal(0, 3, (size_px, size_px, 3))
-            crop = np.clip(SKIN_RGB - beat * BLOOD_RGB + noise, 0, 255).astype(np.uint8)
+            beating = np.zeros((size_px, size_px, 1))
+            inside = slice(border_px, size_px - border_px)
+            beating[inside, inside] = beat
+            crop = np.clip(SKIN_RGB - beating * BLOOD_RGB + noise, 0, 255).astype(np.uint8)
             segment = int(faceless is not None and index >= hidden.stop)
             writer.append(StoredFrame(float(time_s), crop, (10.0, 10.0, 90.0, 110.0), 0.9, segment))
         attributes = {

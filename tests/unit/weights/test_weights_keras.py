@@ -1,4 +1,4 @@
-"""Keras files of the published networks: what is right is read exactly, what is wrong in one line."""
+"""Keras files of published networks: the right ones are read exactly, the wrong ones refused."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
