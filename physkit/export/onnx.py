@@ -73,13 +73,13 @@ def _exported(step: OnnxStep, card: ArtifactCard) -> onnx.ModelProto:
     states = step.init_state()
     frames = torch.zeros(1, card.height, card.width, 3)
     dt_s = [torch.full((1,), NOMINAL_DT_S)] if step.fixed_dt_s is None else []
-    model = _graph(step, (frames, *dt_s, *states.values()))
+    model = graph_of(step, (frames, *dt_s, *states.values()))
     inputs = ["frames", *(["dt_s"] if dt_s else []), *states]
-    _rename(model.graph, inputs, ["pulse", *(f"new_{name}" for name in states)])
+    rename(model.graph, inputs, ["pulse", *(f"new_{name}" for name in states)])
     return model
 
 
-def _graph(module: nn.Module, inputs: Sequence[Tensor]) -> onnx.ModelProto:
+def graph_of(module: nn.Module, inputs: Sequence[Tensor]) -> onnx.ModelProto:
     """What torch's exporter makes of it, without the traces of our source in every node."""
     with _quiet(), torch.no_grad():
         program = torch.onnx.export(
@@ -97,7 +97,7 @@ def _graph(module: nn.Module, inputs: Sequence[Tensor]) -> onnx.ModelProto:
     return model
 
 
-def _rename(graph: onnx.GraphProto, inputs: list[str], outputs: list[str]) -> None:
+def rename(graph: onnx.GraphProto, inputs: list[str], outputs: list[str]) -> None:
     """Inputs and outputs by position; nothing inside may have their names."""
     names = {entry.name: name for entry, name in zip(graph.input, inputs, strict=True)}
     inner = [name for node in graph.node for name in node.output]

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 
 from physkit.core.errors import InputError, PhyskitError, WeightsError
-from physkit.models import deployable
+from physkit.models import MODELS, deployable
+from physkit.nn.clip_network import ClipNetwork
 from physkit.nn.streaming import PulseModel
 from physkit.weights.file import sha256
 from physkit.weights.load import load_model, read_any_weights
@@ -72,6 +73,14 @@ def named_file(weights: str) -> Path:
 def known_people(weights: Path | None) -> Mapping[tuple[str, str], str] | None:
     """What weights were given people for; None for a model without weights: it knows nobody."""
     return {} if weights is None else read_any_weights(weights)[0].uses
+
+
+def load_clip_network(weights_file: str | None) -> tuple[ClipNetwork, str] | None:
+    """A network that reads clips, and the checksum of its weights; None for another's weights."""
+    name, path, _ = choose_weights("auto", weights_file)
+    if path is None or not issubclass(MODELS[name], ClipNetwork):
+        return None
+    return cast(ClipNetwork, load_model(name, path)), sha256(path)
 
 
 def load_deployable(weights_file: str | None) -> tuple["FacePhys", str]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from physkit.export.parity import Parity, Reference
     from physkit.export.target import Calibration, ExportRequest
     from physkit.models.facephys.network import FacePhys
+    from physkit.nn.clip_network import ClipNetwork
     from physkit.runtime.session import Session
 
 PRECISIONS = ("fp32", "fp16", "int8")
@@ -25,7 +26,7 @@ PARITY_FILE = "parity.json"
 @dataclass(frozen=True)
 class ExportConfig:
     """Writes a FacePhys for phones, servers and web pages, and checks every file against float64
-    torch."""
+    torch. A network that reads clips is written as ONNX, one clip a call."""
 
     out: str
     """Folder for the artifacts, their states and parity.json."""
@@ -91,8 +92,8 @@ class ExportResult:
 
     files: tuple[ExportedFile, ...]
     """Artifacts, each of them checked."""
-    states: Path
-    """The states before the first frame, which all of them begin with."""
+    states: Path | None
+    """The states before the first frame, which all begin with; None of networks of clips."""
     report: Path
     """The figures as JSON."""
     clip: str
@@ -109,7 +110,7 @@ class ExportResult:
             {"path": str(file.path), "size_mb": file.size_mb, **file.parity.to_dict()}
             for file in self.files
         ]
-        return {"clip": self.clip, "states": str(self.states), "files": files}
+        return {"clip": self.clip, "states": self.states and str(self.states), "files": files}
 
     def lines(self) -> list[str]:
         """A table, and below it what breaks a limit."""
@@ -146,9 +147,11 @@ def run(config: ExportConfig, *, progress: bool = False) -> ExportResult:
     from physkit.export import TARGETS
     from physkit.export.target import write_states
     from physkit.inference.clip import SYNTHETIC, continued, read_calibration, read_clip
-    from physkit.inference.inference import crop_size_px, load_deployable
+    from physkit.inference.inference import crop_size_px, load_clip_network, load_deployable
     from physkit.runtime.torch_cpu import torch_threads
 
+    if clips := load_clip_network(config.weights):
+        return _run_clips(config, *clips)
     net, weights_sha256 = load_deployable(config.weights)
     size, folder = crop_size_px(net), Path(config.out)
     jobs = [
@@ -181,6 +184,40 @@ def run(config: ExportConfig, *, progress: bool = False) -> ExportResult:
     told = "a synthetic person" if config.clip == SYNTHETIC else config.clip
     result = ExportResult(files, states, report, told)
     with whole_file(report) as unfinished:
+        unfinished.write_text(json.dumps(result.to_dict(), indent=1), encoding="utf-8")
+    return result
+
+
+def _run_clips(config: ExportConfig, net: "ClipNetwork", weights_sha256: str) -> ExportResult:
+    """A network of clips, as ONNX in fp32, checked on the first clip's length of `config.clip`.
+
+    Raises InputError for what only a network of frames can be exported to.
+    """
+    from physkit.core.files import whole_file
+    from physkit.export.clips import check_clip_network, write_clip_network
+    from physkit.inference.clip import SYNTHETIC, continued, read_clip
+    from physkit.inference.inference import crop_size_px
+
+    model, given = net.config.model, (config.targets or ["onnx"], config.precisions or ["fp32"])
+    if given != (["onnx"], ["fp32"]) or config.chunks or config.state_dtype != "float32":
+        raise InputError(
+            f"{model} reads clips of {net.clip_frames} frames: it is exported as onnx in fp32, one "
+            "clip a call; leave --targets, --precisions, --chunks and --state_dtype out"
+        )
+    folder = Path(config.out)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be made ({error}); choose another --out") from error
+    clip = continued(read_clip(config.clip, size=crop_size_px(net)), net.clip_frames)
+    path = folder / f"{model}_clip{net.clip_frames}_fp32.onnx"
+    card = write_clip_network(net, path, weights_sha256=weights_sha256)
+    is_drawn = config.clip == SYNTHETIC
+    parity = check_clip_network(net, path, card, clip, is_drawn=is_drawn)
+    files = (ExportedFile(path, path.stat().st_size / 1e6, parity),)
+    told = "a synthetic person" if is_drawn else config.clip
+    result = ExportResult(files, None, folder / PARITY_FILE, told)
+    with whole_file(result.report) as unfinished:
         unfinished.write_text(json.dumps(result.to_dict(), indent=1), encoding="utf-8")
     return result
 

@@ -49,7 +49,7 @@ def test_the_loss_falls_and_a_run_goes_on(name: str, store: Path, tmp_path: Path
         str(tmp_path / "run"),
         divided(store, train="012", validation="3"),
         model=CONFIGS[name](**{k: v for k, v in SMALL.items() if k in has}),
-        data=DataConfig(n_frames=64, batch_size=4, augment=None),
+        data=DataConfig(n_frames=64, batch_size=2, augment=None),
         optim=OptimConfig(lr=LR, schedule="constant", losses={"neg_pearson": 1.0}),
         trainer=TrainerConfig(max_steps=STEPS // 2, validate_every=STEPS // 2, accelerator="cpu"),
         run=RunConfig(workers=0, plots=0, log_every=1, threads=1),

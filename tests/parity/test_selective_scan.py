@@ -39,6 +39,14 @@ def test_answers_and_gradients_are_those_of_the_loop(
         torch.testing.assert_close(mine, theirs, rtol=1e-9, atol=10 * NEGLIGIBLE)
 
 
+@pytest.mark.parametrize("t", LENGTHS)
+def test_what_is_exported_answers_as_the_loop_does(t: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = [x.detach() for x in inputs(t, dtype=torch.float64)]
+    truth = BACKENDS["reference"](*given, floor=1e-12)
+    monkeypatch.setattr(torch.compiler, "is_exporting", lambda: True)
+    torch.testing.assert_close(BACKENDS["scan"](*given, floor=1e-12), truth, rtol=1e-9, atol=1e-12)
+
+
 @pytest.mark.parametrize("name", list(BACKENDS))
 def test_gradients_are_right(name: str) -> None:
     given = inputs(5, b=1, d=2, n=2, dtype=torch.float64)

@@ -27,7 +27,9 @@ def selective_scan(
 ) -> Float[Tensor, "b t d"]:
     """y (b t d) of a whole sequence that starts from a state of zeros; see README.md."""
     length, later = u.shape[1], remaining(delta)
-    first = _first_seen(later, a, floor) if floor and not torch.compiler.is_exporting() else 0
+    if torch.compiler.is_exporting():
+        return _exported(u, delta, a, b_in, c_out, skip, later, floor)
+    first = _first_seen(later, a, floor) if floor else 0
     piece = max(1, PIECE_VALUES // (u.shape[0] * a.numel()))
     h = u.new_zeros((u.shape[0], 1, a.numel()))
     pieces = [u.new_zeros((u.shape[0], first, u.shape[2]))]
@@ -48,3 +50,28 @@ def _first_seen(later: Tensor, a: Tensor, floor: float) -> int:
     """The first step of which any state is seen; what lies before it changes nothing."""
     slowest = (later.detach() * a.detach().amax(dim=1)).amax(dim=(0, 2))
     return int((slowest < math.log(floor * NEGLIGIBLE)).sum())
+
+
+def _exported(
+    u: Tensor,
+    delta: Tensor,
+    a: Tensor,
+    b_in: Tensor,
+    c_out: Tensor,
+    skip: Tensor,
+    later: Tensor,
+    floor: float,
+) -> Tensor:
+    """The same by doubling, in operators that every runtime has; each sweep reads all states."""
+    decay = (delta[..., None] * a).exp()
+    states = (delta * u)[..., None] * b_in[:, :, None]
+    span, length = 1, u.shape[1]
+    while span < length:
+        states = torch.cat(
+            [states[:, :span], states[:, span:] + decay[:, span:] * states[:, :-span]], dim=1
+        )
+        decay = torch.cat([decay[:, :span], decay[:, span:] * decay[:, :-span]], dim=1)
+        span *= 2
+    if floor:
+        states = states * (later[..., None] * a - math.log(floor)).sigmoid()
+    return (states @ c_out[..., None])[..., 0] + skip * u
