@@ -6,11 +6,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from language_models import FAMILIES, save_language_model
+from language_models import FAMILIES, save_gguf, save_language_model
 
 from physkit.core.errors import InputError
 from physkit.models.physllm.config import LanguageConfig, LoraConfig
-from physkit.models.physllm.language import LanguageModel, locate_language_model
+from physkit.models.physllm.language import (
+    LanguageModel,
+    locate_language_model,
+    plain_folder,
+)
 
 pytest.importorskip("transformers")
 
@@ -184,3 +188,15 @@ def test_the_real_minilm_reads_each_of_a_batch_by_itself(minilm: Path) -> None:
         assert bool(ours(torch.zeros(1, 512, 384)).isfinite().all())
     with pytest.raises(InputError, match="positions"):
         ours(torch.zeros(1, 513, 384))
+
+
+def test_a_gguf_file_and_its_plain_folder_are_one_model(tmp_path: Path) -> None:
+    pytest.importorskip("gguf")
+    file = save_gguf(tmp_path / "small.gguf")
+    plain_folder(file, tmp_path / "plain")
+    of_file = load(tmp_path, gguf_file=file.name, dtype="bfloat16", lora=None).eval()
+    plain = load(tmp_path / "plain", dtype="bfloat16", lora=None).eval()
+    assert of_file.tokenize(["cab"])[0].tolist() == plain.tokenize(["cab"])[0].tolist()
+    tokens = torch.randn(1, 9, plain.width, generator=torch.Generator().manual_seed(4))
+    with torch.no_grad():
+        assert torch.equal(of_file(tokens), plain(tokens))
