@@ -9,6 +9,8 @@ MAX_GAP_S = 0.5
 """A face unseen for longer starts anew: its light, its size and its pulse have moved on."""
 NOMINAL_DT_S = 1 / 30
 """Duration of a single frame without a neighbour."""
+MOST_STRETCHED = 100.0
+"""A clock that spans so many times what its rate says has a wild time in it, or another unit."""
 SnrKind = Literal["10log10", "20log10", "10log10-squared"]
 """10 log10 or 20 log10 of summed density, or 10 log10 of summed squared density."""
 

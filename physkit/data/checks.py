@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float
 from scipy.ndimage import maximum_filter1d, minimum_filter1d
 
 from physkit.core.types import Pulse
+from physkit.core.units import MOST_STRETCHED
 from physkit.data.findings import Finding, Severity
 from physkit.media.frames import DamageCount
 from physkit.signal.lag import LagEstimate
@@ -67,8 +68,6 @@ class Limits:
 
 
 LIMITS = Limits()
-MOST_STRETCHED = 100.0
-"""A clock that spans more than so many times its usual intervals has a wild time in it."""
 UNITS_S = {"milliseconds": 1e-3, "microseconds": 1e-6, "nanoseconds": 1e-9}
 """What times may be in by mistake."""
 PAIRED_RATE = 1e-3

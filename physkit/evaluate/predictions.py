@@ -14,6 +14,7 @@ from jaxtyping import Float
 
 from physkit.core.errors import InputError
 from physkit.core.files import whole_file
+from physkit.core.units import MOST_STRETCHED
 
 Condition = str | int | float | bool | None
 """A property of a recording that results are broken down by."""
@@ -21,8 +22,6 @@ MIN_SAMPLES = 10
 """The band-pass needs its padding of nine samples and one more."""
 MAX_MAGNITUDE = 1e50
 """Larger samples would overflow: squared densities are their fourth power."""
-MOST_STRETCHED = 100.0
-"""Timestamps that span so many times what `fps` says of them are in another unit."""
 REQUIRED = ("recording", "subject", "fps", "prediction", "label", "representation")
 """Columns every predictions file has."""
 _REPRESENTATIONS = ("waveform", "diff")

@@ -179,9 +179,9 @@ class Session:
         if times_s.ndim != 1 or not np.isfinite(times_s).all():
             raise InputError("timestamps_s: one finite number a frame is needed")
         dt_s, is_new = frame_durations_s(times_s, before_s=self._last_s)
-        steps_s = np.diff(times_s, prepend=-np.inf if self._last_s is None else self._last_s)
-        if not (steps_s > 0).all():
-            wrong = int(np.argmin(steps_s > 0))
+        is_late = (dt_s <= 0) & ~is_new
+        if is_late.any():
+            wrong = int(np.argmax(is_late))
             raise InputError(
                 f"timestamps_s[{wrong}] {times_s[wrong]:.4f} s: not after the frame before it; "
                 "give frames in order, each once"
