@@ -9,6 +9,16 @@ from physkit.core.types import Pulse
 from physkit.data.recording import Label
 from physkit.data.store import NO_SEGMENT
 from physkit.data.store_writer import RecordingWriter, StoredFrame, create_store, new_recording
+from physkit.data.windows.config import (
+    ContentConfig,
+    RandomWindowsConfig,
+    SlidingWindowsConfig,
+    WindowSource,
+)
+from physkit.data.windows.sampling import RandomWindows, SlidingWindows
+
+RAW_LABEL = ContentConfig(form="uint8", label_form="raw")
+SHORT = RandomWindowsConfig(n_frames=40, windows_per_epoch=12, content=RAW_LABEL)
 
 
 def sine(bpm: float) -> Callable[[np.ndarray], np.ndarray]:
@@ -83,3 +93,13 @@ def write_steady(
         label_times_s=label_times_s,
         subject=subject,
     )
+
+
+def random_windows(store: Path, config: RandomWindowsConfig = SHORT) -> RandomWindows:
+    """Windows drawn from all of a store."""
+    return RandomWindows([WindowSource(str(store))], config)
+
+
+def sliding_windows(store: Path, config: SlidingWindowsConfig) -> SlidingWindows:
+    """Windows side by side over all of a store."""
+    return SlidingWindows([WindowSource(str(store))], config)
