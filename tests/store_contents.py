@@ -9,7 +9,9 @@ import xxhash
 import zarr
 from upath import UPath
 
+import physkit
 from physkit.data.store import zarr_store
+from physkit.prepare.result import PrepareResult
 
 ARRAYS = {"frames", "timestamps_s", "box", "confidence", "segment", "pulse", "pulse_timestamps_s"}
 
@@ -43,3 +45,8 @@ def made_once(store: Path) -> dict[str, tuple[int, int]]:
     """Which file each recording of a local store is, and when it was written."""
     files = store.glob("*/zarr.json")
     return {file.parent.name: (file.stat().st_ino, file.stat().st_mtime_ns) for file in files}
+
+
+def prep(raw: Path | UPath, out: Path | UPath, **options: Any) -> PrepareResult:
+    """A store of a UBFC tree, made in this process unless told otherwise."""
+    return physkit.prepare(dataset="ubfc", raw=raw, out=out, **{"engine": "serial", **options})
