@@ -1,117 +1,26 @@
-"""`physkit audit`: each trap is planted in a tree or a store, found there, and nowhere else."""
+"""`physkit audit`: each trap is planted in a tree, found there, and nowhere else."""
 
 import json
 import shutil
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-import zarr
+from audit_clips import Clip, found
 
 import physkit
 from physkit.audit.raw import RawTask
-from physkit.audit.result import AuditResult
 from physkit.audit.tasks import audit_one
 from physkit.cli import main
 from physkit.core.errors import InputError
-from physkit.core.types import Pulse
 from physkit.data.readers import READERS
-from physkit.data.readers.base import NewRecording
-from physkit.data.recording import Label
-from physkit.data.store_writer import RecordingWriter, StoredFrame, create_store, new_recording
 from physkit.media.frames import Frame
-from physkit.synth.generate import Synthesis
-from physkit.synth.plan import plan_recording
-
-DURATION_S, FPS, WIDTH, HEIGHT = 14.0, 30.0, 320, 240
-Shown = dict[str, np.ndarray]
-Measure = Callable[[np.ndarray], Mapping[str, np.ndarray]]
-
-
-class Clip:
-    """One synthetic recording, kept to be written again and again with something wrong."""
-
-    def __init__(self) -> None:
-        plan = plan_recording(
-            "clean",
-            layout="ubfc",
-            seed=3,
-            subject=1,
-            turn=0,
-            duration_s=DURATION_S,
-            width=WIDTH,
-            height=HEIGHT,
-            fps=FPS,
-        )
-        self.synthesis: Synthesis = plan.synthesis()
-        self.frames = list(self.synthesis.frames())
-
-    def write(
-        self,
-        root: Path,
-        dataset: str,
-        subject: int,
-        *,
-        frames: list[Frame] | None = None,
-        measure: Measure | None = None,
-    ) -> str:
-        """Written as a recording of its own, which shares no byte-equal file with another."""
-        root.mkdir(exist_ok=True)
-        measure = measure or self.synthesis.measure
-        new = NewRecording(
-            subject=subject,
-            session=0,
-            conditions={},
-            width=WIDTH,
-            height=HEIGHT,
-            fps=FPS,
-            duration_s=DURATION_S,
-            frames=_marked(frames or self.frames, subject),
-            measure=lambda times_s: _scaled(measure(times_s), 1 + subject / 100),
-        )
-        return READERS[dataset]().write(root, new).name
-
-    def late(self, lag_s: float, drift: float = 0.0) -> Measure:
-        """The label, late by so much."""
-        middle_s = DURATION_S / 2
-        return lambda times_s: self.synthesis.measure(
-            times_s - lag_s - drift * (times_s - middle_s)
-        )
-
-    def changed(self, change: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Measure:
-        """The label, its pulse changed by a function of times and samples."""
-
-        def measure(times_s: np.ndarray) -> Shown:
-            shown = dict(self.synthesis.measure(times_s))
-            return {**shown, "pulse": change(times_s, shown["pulse"])}
-
-        return measure
-
-
-def _marked(frames: list[Frame], mark: int) -> Iterator[Frame]:
-    for frame in frames:
-        rgb = frame.rgb.copy()
-        rgb[:4, :4] = mark
-        yield Frame(rgb, frame.timestamp_s)
-
-
-def _scaled(shown: Mapping[str, np.ndarray], scale: float) -> Shown:
-    return {**shown, "pulse": shown["pulse"] * scale}
 
 
 def _faceless(frame: Frame) -> Frame:
     return Frame(np.full_like(frame.rgb, 90), frame.timestamp_s)
-
-
-def found(result: AuditResult) -> dict[str | None, set[str]]:
-    """Names of what was found, by recording."""
-    checks: dict[str | None, set[str]] = defaultdict(set)
-    for finding in result.findings:
-        checks[finding.recording].add(finding.check)
-    return dict(checks)
 
 
 def _words(path: Path, line: int, change: Callable[[list[str]], list[str]]) -> None:
@@ -292,110 +201,6 @@ def test_quick_reads_no_frames_and_says_so(damaged: tuple[Path, dict[str, str]])
     assert seen["subject5"] == {"video-missing"}
     assert seen["subject7"] == {"label-unreadable"}
     assert "subject1" not in seen
-
-
-def write_stored(
-    store: Path,
-    name: str,
-    clip: Clip,
-    *,
-    lag_s: float = 0.0,
-    seed: int = 0,
-    attributes: Mapping[str, object] | None = None,
-) -> Path:
-    """A prepared recording: crops of even colour that follow the clip's pulse."""
-    rng = np.random.default_rng(seed)
-    times_s = np.arange(0, DURATION_S, 1 / FPS)
-    volume = clip.synthesis.measure(times_s)["pulse"]
-    label_s = np.arange(0, DURATION_S, 1 / 60)
-    label = clip.synthesis.measure(label_s - lag_s)["pulse"] * (1 + seed / 100)
-    create_store(store, dataset="ubfc")
-    with new_recording(store, name) as folder:
-        writer = RecordingWriter(folder, size_px=36)
-        for time_s, beat in zip(times_s, volume, strict=True):
-            colour = np.array([190.0, 140.0, 120.0]) - beat * np.array([0.6, 1.6, 1.0])
-            crop = np.clip(colour + rng.normal(0, 2, (36, 36, 3)), 0, 255).astype(np.uint8)
-            writer.append(StoredFrame(float(time_s), crop, (10.0, 10.0, 90.0, 110.0), 0.9, 0))
-        plain = {
-            "dataset": "ubfc",
-            "subject": name,
-            "session": "1",
-            "conditions": {},
-            "settings": {"size_px": 36, "detector": {"name": "haar"}},
-            "source": {"contents_xxh3_128": f"{name}"},
-        }
-        writer.finish(Label(Pulse(label, label_s)), {**plain, **(attributes or {})})
-    return store / name
-
-
-def rewrite(folder: Path, name: str, change: Callable[[np.ndarray], np.ndarray]) -> None:
-    """Changes an array of a stored recording."""
-    array = zarr.open_group(folder, mode="r+")[name]
-    assert isinstance(array, zarr.Array)
-    values = change(np.asarray(array[:]))
-    array.resize(values.shape)
-    array[...] = values
-
-
-@pytest.fixture(scope="module")
-def store(clip: Clip, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store of three recordings with nothing wrong."""
-    path = tmp_path_factory.mktemp("store") / "ubfc.zarr"
-    for seed in (1, 2, 3):
-        write_stored(path, f"subject{seed}", clip, seed=seed)
-    return path
-
-
-def test_a_clean_store_raises_nothing(store: Path) -> None:
-    result = physkit.audit(store, workers=1)
-    assert result.findings == ()
-    assert (result.kind, result.dataset) == ("store", "ubfc")
-    assert all(s.lag_ms == pytest.approx(0, abs=15) for s in result.recordings)
-
-
-def test_a_store_without_recordings_is_refused(tmp_path: Path) -> None:
-    create_store(tmp_path / "empty.zarr", dataset="ubfc")
-    with pytest.raises(InputError, match=r"empty\.zarr: holds no recordings"):
-        physkit.audit(tmp_path / "empty.zarr")
-
-
-def test_every_trap_of_a_store_is_found(clip: Clip, store: Path, tmp_path: Path) -> None:
-    path = tmp_path / "ubfc.zarr"
-    shutil.copytree(store, path)
-    for seed in range(4, 14):
-        options = {"lag_s": 0.133} if seed == 4 else {}
-        write_stored(path, f"subject{seed}", clip, seed=seed, **options)
-    shutil.rmtree(path / "subject5" / "frames")
-    (path / "subject6" / "zarr.json").unlink()
-    rewrite(path / "subject7", "timestamps_s", lambda t: np.where(t == t[50], t[40], t))
-    rewrite(path / "subject8", "timestamps_s", lambda t: t[:-7])
-    rewrite(path / "subject9", "pulse", lambda x: np.where(np.arange(len(x)) == 9, np.nan, x))
-    rewrite(path / "subject10", "segment", lambda s: np.where(np.arange(len(s)) < 90, -1, s))
-    other = zarr.open_group(path / "subject11", mode="r+")
-    other.attrs["settings"] = {"size_px": 36, "detector": {"name": "blazeface"}}
-    rewrite(
-        path / "subject12", "pulse", lambda _: np.asarray(zarr.open_group(path)["subject1/pulse"])
-    )
-    other = zarr.open_group(path / "subject13", mode="r+")
-    other.attrs["source"] = {"contents_xxh3_128": "subject2"}
-    staging = tmp_path / ".ubfc.zarr.unfinished" / "subject20.x"
-    staging.mkdir(parents=True)
-    result = physkit.audit(path, workers=1)
-    assert found(result) == {
-        "subject4": {"lag"},
-        "subject5": {"damaged"},
-        None: {"half-written"},
-        "subject7": {"frame-times"},
-        "subject8": {"count-mismatch"},
-        "subject9": {"label-not-finite"},
-        "subject10": {"face-coverage"},
-        "subject11": {"mixed-settings"},
-        "subject12": {"duplicate-label"},
-        "subject13": {"duplicate"},
-    }
-    assert sum(f.check == "half-written" for f in result.findings) == 2
-    mixed = next(f for f in result.findings if f.check == "mixed-settings")
-    assert "haar -> blazeface" in mixed.message
 
 
 @pytest.mark.slow
