@@ -25,6 +25,8 @@ FILES = ("*.json", "*.safetensors", "*.txt", "*.model")
 ROWS_A_LAYER, WIDE_ROWS = 12, 4
 """Rows of a token that a layer keeps for a gradient: as wide as the model, as its inner layer."""
 ADAPTER = "lora_"
+RANDOM_SEED = 0
+"""Seed of random weights, so that a network beside them is the same when it is loaded again."""
 
 
 def locate_language_model(config: LanguageConfig) -> Path:
@@ -134,9 +136,11 @@ class LanguageModel(nn.Module):
                 check_whole(folder, found)
             else:
                 about = AutoConfig.from_pretrained(folder, **of_gguf, **remote)
-                base = AutoModel.from_config(
-                    about, dtype=dtype, attn_implementation="sdpa", **remote
-                )
+                with torch.random.fork_rng(devices=[]):
+                    torch.manual_seed(RANDOM_SEED)  # what is frozen stands in no file
+                    base = AutoModel.from_config(
+                        about, dtype=dtype, attn_implementation="sdpa", **remote
+                    )
             tokenizer = AutoTokenizer.from_pretrained(folder, **of_gguf, **remote)
         except (OSError, ValueError, RuntimeError, KeyError, ImportError) as error:
             cause = (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -200,3 +200,17 @@ def test_a_gguf_file_and_its_plain_folder_are_one_model(tmp_path: Path) -> None:
     tokens = torch.randn(1, 9, plain.width, generator=torch.Generator().manual_seed(4))
     with torch.no_grad():
         assert torch.equal(of_file(tokens), plain(tokens))
+
+
+def test_random_weights_are_the_same_when_they_are_loaded_again(folders: dict[str, Path]) -> None:
+    torch.manual_seed(1)
+    first = load(folders["qwen2"], weights="reinitialised", lora=None).state_dict()
+    drawn = torch.rand(1)
+    torch.manual_seed(1)
+    assert torch.rand(1) == drawn  # what is drawn elsewhere does not depend on it
+    torch.manual_seed(2)
+    again = load(folders["qwen2"], weights="reinitialised", lora=None).state_dict()
+    for name, tensor in first.items():
+        torch.testing.assert_close(again[name], tensor, rtol=0, atol=0)
+    real = load(folders["qwen2"], lora=None).state_dict()
+    assert any(not torch.equal(real[name], tensor) for name, tensor in first.items())
