@@ -42,8 +42,8 @@ OF_A_FIELD = [name for name in ATTACKS if "class" in name or "module" in name]
 
 
 def recipe(path: Path, *words: str) -> Any:
-    kind = "fit" if "init_weights" in path.read_text() or path.name == "small.yaml" else ""
-    config, _ = read_options(kind or "crossdomain", ["--config", str(path), *words])
+    kind = "fit" if "physkit fit --config" in path.read_text() else "crossdomain"
+    config, _ = read_options(kind, ["--config", str(path), *words])
     return config
 
 
