@@ -1,5 +1,6 @@
 """A PhysLLM as a whole: every branch is alive, what is frozen stays, no cut changes an answer."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -242,3 +243,28 @@ def test_caches_of_other_weights_or_sizes_have_another_name(folders: dict[str, P
     with torch.no_grad():
         other.backbone.head.bias += 1
     assert other.cache_name != net.cache_name
+
+
+def test_texts_of_a_cue_file_are_found_by_the_recording_and_a_video_has_none(
+    folders: dict[str, Path], tmp_path: Path
+) -> None:
+    by = {"model": "m", "revision": None, "prompt": "p", "source": "llava"}
+    names = ("pure/01", "pure/02")
+    lines = [{**by, "recording": name, "frame": 0, "text": f"face of {name}"} for name in names]
+    file = tmp_path / "cues.jsonl"
+    file.write_text("\n".join(map(json.dumps, lines)))
+    told = CuesConfig(heads=2, width=16, tokens=16, vision="file", file=str(file))
+    net = small(folders[CAUSAL], cues=told).eval()
+    assert net.extras[1:] == ("recording", "frame")
+    rows = [list(name.encode().ljust(160, b"\0")) for name in names]
+    recording = torch.tensor(rows, dtype=torch.uint8)[:, None].expand(2, 128, 160)
+    frame = torch.arange(128).expand(2, 128)
+    with torch.no_grad():
+        net.read_clip({**clips(), "recording": recording, "frame": frame})
+        said = [clip["vision"]["text"] for clip in net.remarks()]
+        assert said == ["face of pure/01", "face of pure/02"]
+        net.control = "wrong"
+        net.read_clip({**clips(), "recording": recording, "frame": frame})
+        assert [clip["vision"]["text"] for clip in net.remarks()] == said[::-1]
+        with pytest.raises(InputError, match="only stored recordings have names"):
+            net.read_clip(clips())
