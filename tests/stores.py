@@ -80,3 +80,17 @@ def store_of(path: Path, subjects: tuple[str, ...], dataset: str) -> str:
         group = zarr.create_group(path / f"{subject}_1")
         group.attrs.update({"subject": subject, "dataset": dataset})
     return str(path)
+
+
+def six_people(path: Path, *, size_px: int, n_frames: int) -> Path:
+    """A store of people 0 to 5, a recording each, with hearts from 60 to 105 bpm."""
+    for number in range(6):
+        add_recording(
+            path,
+            f"{number}",
+            subject=str(number),
+            rate_bpm=60.0 + 9 * number,
+            size_px=size_px,
+            n_frames=n_frames,
+        )
+    return path

@@ -10,3 +10,9 @@ class ModelConfig:
 
     model: ClassVar[str]
     """The network's name in MODELS."""
+
+    def check_multiple(self, name: str, of: int) -> None:
+        """Raises ValueError unless a field is a positive multiple of a number."""
+        value = getattr(self, name)
+        if value < of or value % of:
+            raise ValueError(f"{self}: {name} must be a positive multiple of {of}")

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from language_models import save_language_model
-from stores import add_recording
+from stores import six_people
 from trainings import changed, curve, divided, ended_well, last_step, start, wait_for, weights
 
 import physkit
@@ -71,18 +71,9 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> PhysLLMConfig:
 
 @pytest.fixture(scope="module")
 def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Six people, without features; the last lost the face in the middle."""
-    path = tmp_path_factory.mktemp("stores") / "s.zarr"
-    for number in range(6):
-        add_recording(
-            path,
-            f"{number}",
-            subject=str(number),
-            rate_bpm=60.0 + 9 * number,
-            size_px=SIZE,
-            n_frames=200,
-        )
-    return path
+    """Six people, without features."""
+    folder = tmp_path_factory.mktemp("stores")
+    return six_people(folder / "s.zarr", size_px=SIZE, n_frames=200)
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stores import add_recording
+from stores import six_people
 from trainings import changed, divided
 
 import physkit
@@ -24,17 +24,8 @@ SMALL = {"height": 16, "width": 16, "frames": 64}
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("stores") / "s.zarr"
-    for number in range(6):
-        add_recording(
-            path,
-            f"{number}",
-            subject=str(number),
-            rate_bpm=60.0 + 9 * number,
-            size_px=16,
-            n_frames=300,
-        )
-    return path
+    folder = tmp_path_factory.mktemp("stores")
+    return six_people(folder / "s.zarr", size_px=16, n_frames=300)
 
 
 def small_run(store: Path, out: Path, **changes: Any) -> FitConfig:

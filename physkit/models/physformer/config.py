@@ -29,9 +29,7 @@ class PhysFormerConfig(ModelConfig):
     """What the attention's products are divided by."""
 
     def __post_init__(self) -> None:
-        if self.size < TOKEN_PX or self.size % TOKEN_PX:
-            raise ValueError(f"{self}: size must be a positive multiple of {TOKEN_PX}")
-        if self.frames < TUBE or self.frames % TUBE:
-            raise ValueError(f"{self}: frames must be a positive multiple of {TUBE}")
+        self.check_multiple("size", TOKEN_PX)
+        self.check_multiple("frames", TUBE)
         if self.layers < 1 or self.sharpness <= 0:
             raise ValueError(f"{self}: layers and sharpness must be positive")

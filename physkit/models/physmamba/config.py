@@ -25,7 +25,5 @@ class PhysMambaConfig(ModelConfig):
     """What share of the inner convolutions sees change alone."""
 
     def __post_init__(self) -> None:
-        if self.size < SPACE_STRIDE or self.size % SPACE_STRIDE:
-            raise ValueError(f"{self}: size must be a positive multiple of {SPACE_STRIDE}")
-        if self.frames < SLOW_STRIDE or self.frames % SLOW_STRIDE:
-            raise ValueError(f"{self}: frames must be a positive multiple of {SLOW_STRIDE}")
+        self.check_multiple("size", SPACE_STRIDE)
+        self.check_multiple("frames", SLOW_STRIDE)

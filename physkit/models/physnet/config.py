@@ -34,8 +34,7 @@ class PhysNetConfig(ModelConfig):
     def __post_init__(self) -> None:
         if min(self.height, self.width) < MIN_SIZE_PX:
             raise ValueError(f"{self}: height and width must be at least {MIN_SIZE_PX}")
-        if self.frames < TIME_STRIDE or self.frames % TIME_STRIDE:
-            raise ValueError(f"{self}: frames must be a positive multiple of {TIME_STRIDE}")
+        self.check_multiple("frames", TIME_STRIDE)
         if self.input not in ("change", "rgb"):
             raise ValueError(f"{self}: input must be change or rgb")
         if self.output not in ("diff", "pulse"):

@@ -25,9 +25,7 @@ class RhythmMambaConfig(ModelConfig):
     """Blocks, each of which looks at the clip from four starts."""
 
     def __post_init__(self) -> None:
-        if self.size < SPACE_STRIDE or self.size % SPACE_STRIDE:
-            raise ValueError(f"{self}: size must be a positive multiple of {SPACE_STRIDE}")
-        if self.frames < 2 * N_STARTS or self.frames % (2 * N_STARTS):
-            raise ValueError(f"{self}: frames must be a positive multiple of {2 * N_STARTS}")
+        self.check_multiple("size", SPACE_STRIDE)
+        self.check_multiple("frames", 2 * N_STARTS)
         if self.layers < 1:
             raise ValueError(f"{self}: layers must be positive")
