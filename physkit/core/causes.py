@@ -17,6 +17,11 @@ def cause_of(error: Exception) -> str:
     return " ".join(line.split())
 
 
+def first_line(error: Exception) -> str:
+    """The first line of what another library says, or its type where it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 def unexpected(error: Exception) -> str:
     """Type, place and message of an unexpected error."""
     frames = traceback.extract_tb(error.__traceback__)

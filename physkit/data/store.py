@@ -212,7 +212,7 @@ class StoredRecording:
         Raises InputError where the recording has no such cache.
         """
         path = f"{FEATURES}/{name}/{VALUES}"
-        if not self.has_feature(name):
+        if name not in self._whole_features and not self.has_feature(name):
             raise InputError(
                 f"{self.place}: has no cached '{name}', which the model reads beside frames; make "
                 "it first by physkit features with this model and this store"

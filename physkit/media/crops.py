@@ -12,6 +12,7 @@ from tokenize import TokenError
 import numpy as np
 from jaxtyping import Float, Float32, Float64, UInt8
 
+from physkit.core.causes import first_line
 from physkit.core.errors import InputError
 from physkit.media.frames import CROPS_SUFFIXES, check_exists, check_fps, unused_fps
 
@@ -92,7 +93,7 @@ def _load(path: Path) -> Mapping[str, np.ndarray]:
         with np.load(path, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in names}
     except UNREADABLE as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = first_line(error)
         raise InputError(
             f"{path}: truncated or damaged ({reason}); save it again with {FORMAT}"
         ) from error

@@ -88,7 +88,8 @@ class OverlapAdd(PulseModel[OverlapState]):
             tail = added[:, half:]
             start += half
         lead = min(start, half)
-        kept = {name: _own(rows[:, start - lead :]) for name, rows in inputs.items()}
+        # copies: a part of a tensor would keep all of it
+        kept = {name: rows[:, start - lead :].clone() for name, rows in inputs.items()}
         ready = torch.cat(pieces, dim=1)
         return ready[:, :t], OverlapState(kept, lead, ready[:, t:], tail)
 
@@ -136,8 +137,3 @@ def _mirrored(n: int, wanted: int, *, device: Any) -> Tensor:
     """Which of n frames stand in a clip of more, which goes on backwards and forwards again."""
     at = torch.arange(wanted, device=device) % max(2 * n - 2, 1)
     return torch.minimum(at, 2 * n - 2 - at).clamp(min=0)
-
-
-def _own(rows: Tensor) -> Tensor:
-    """In a memory of its own: a part of a tensor keeps all of it."""
-    return rows.clone()

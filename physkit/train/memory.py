@@ -11,6 +11,7 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.func import functional_call
 from torch.utils._pytree import tree_leaves
 
+from physkit.core.causes import first_line
 from physkit.core.errors import InputError
 from physkit.nn.streaming import PulseModel
 from physkit.train.clips import inputs
@@ -91,7 +92,7 @@ def _saved_bytes(
             with saved_tensors_hooks(pack, lambda tensor: tensor), autocast:
                 _, state = functional_call(net, tensors, inputs(net, clip, dt_s, None, rows))
     except (RuntimeError, NotImplementedError, TypeError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         raise InputError(
             f"{type(net).__name__}: the memory of its training cannot be counted ({reason}); "
             "let it say its training_bytes_a_frame"

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from physkit.core.causes import first_line
 from physkit.core.errors import WeightsError
 from physkit.models.physnet.network import WIDTHS
 from physkit.weights.importers import WeightsImporter, readable_files, unsafe_pickle
@@ -57,7 +58,7 @@ def _tensors(path: Path) -> Mapping[str, Tensor]:
         raise unsafe_pickle(path) from error
     # what torch makes of damage within a zip file
     except (RuntimeError, OSError, EOFError, ValueError, KeyError, TypeError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = first_line(error)
         raise WeightsError(f"{path}: damaged torch file ({reason}); download it again") from error
     is_state_dict = isinstance(content, Mapping) and all(
         isinstance(key, str) and isinstance(value, Tensor) for key, value in content.items()

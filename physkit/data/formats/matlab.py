@@ -18,6 +18,7 @@ from types import TracebackType
 import numpy as np
 from jaxtyping import Float, Shaped
 
+from physkit.core.causes import first_line
 from physkit.core.errors import InputError
 from physkit.data.formats.labels import MAX_UNKNOWN, REPAIR, known_ones
 
@@ -153,5 +154,5 @@ class MatFile(ABC):
         try:
             yield
         except UNREADABLE as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            reason = first_line(error)
             raise InputError(f"{self.path}: damaged MATLAB file: {reason}; {REPAIR}") from error

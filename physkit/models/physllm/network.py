@@ -28,6 +28,7 @@ from physkit.models.physllm.prototypes import PrototypeGuidance, Prototypes
 from physkit.models.physllm.tokens import Patches, VisionAggregator
 from physkit.models.physnet.config import PhysNetConfig
 from physkit.models.physnet.network import FEATURE_BLOCKS, WIDTHS, PhysNet
+from physkit.nn.clip_network import standardised
 from physkit.nn.overlap_add import DURATIONS, FRAMES, OverlapAdd
 from physkit.nn.streaming import FrozenPart
 from physkit.ops.normalised_difference import normalised_difference
@@ -37,7 +38,9 @@ Control = Literal["right", "wrong", "shuffled", "empty"]
 RECORDING, FRAME = "recording", "frame"
 """Extras that say which clip it is; only stored recordings have them."""
 CHANNELS = tuple(WIDTHS[block] for block in FEATURE_BLOCKS)
-N_ROWS = 1 + sum(width // 2**depth for depth, width in enumerate(CHANNELS)) + 1
+FRAME_VALUES = tuple(width // 2**depth for depth, width in enumerate(CHANNELS))
+"""Values a frame of each of PhysNet's features, whose time steps get half as many each time."""
+N_ROWS = 1 + sum(FRAME_VALUES) + 1
 """Values a frame of a cache: rough pulse, features, and the frame's place in its clip."""
 WIDTH_ALONE = 256
 """Width of the tokens where there is no language model."""
@@ -202,9 +205,8 @@ class PhysLLM(OverlapAdd):
     def read_clip(self, inputs: Mapping[str, Tensor]) -> Float[Tensor, "b t"]:
         """Refined pulse of clips, standardised. Raises InputError in training without caches."""
         rough, features = self._backbone(inputs)
-        texts = self._texts(rough, inputs) if self.cues else {}
-        answer = self.refine(rough, features, texts)
-        return _standardised(answer)
+        answer = self.refine(rough, features, self._texts(rough, inputs))
+        return standardised(answer, 1, eps=SMALL)
 
     def refine(
         self,
@@ -272,8 +274,7 @@ class PhysLLM(OverlapAdd):
         return grids[first, torch.arange(len(cache), device=cache.device)], lies_on.any(dim=0)
 
     def _from_rows(self, rows: Float[Tensor, "b t k"]) -> tuple[Tensor, list[Tensor]]:
-        widths = [width // 2**depth for depth, width in enumerate(CHANNELS)]
-        rough, *features, _ = torch.split(rows, [1, *widths, 1], dim=-1)
+        rough, *features, _ = torch.split(rows, [1, *FRAME_VALUES, 1], dim=-1)
         shaped = [
             part.reshape(len(part), -1, width)
             for part, width in zip(features, CHANNELS, strict=True)
@@ -287,7 +288,7 @@ class PhysLLM(OverlapAdd):
             for one in clip:
                 answer, inner = self.backbone.features(normalised_difference(one[None], white=1.0))
                 pulse = self.backbone.pulse_of(answer, n_owed=answer.shape[1])
-                rough.append(_standardised(pulse))
+                rough.append(standardised(pulse, 1, eps=SMALL))
                 features.append([part.mean(dim=(-2, -1)).mT for part in inner])
         return torch.cat(rough), [torch.cat(parts) for parts in zip(*features, strict=True)]
 
@@ -307,7 +308,7 @@ class PhysLLM(OverlapAdd):
             pictures = 255 - pictures if wrong else pictures
             texts["vision"] = [measured_cue(clip) for clip in pictures]
         elif cues.vision == "file":
-            texts["vision"] = self._from_file(inputs, b, wrong=wrong)
+            texts["vision"] = self._from_file(inputs, wrong=wrong)
         if cues.statistics:
             fps = (rough.shape[1] - 1) / inputs[DURATIONS][:, 1:].sum(dim=1)
             fps = fps * (WRONG_TEMPO if wrong else 1)
@@ -317,7 +318,7 @@ class PhysLLM(OverlapAdd):
             ]
         return as_told(texts, self.control)
 
-    def _from_file(self, inputs: Mapping[str, Tensor], b: int, *, wrong: bool) -> list[str]:
+    def _from_file(self, inputs: Mapping[str, Tensor], *, wrong: bool) -> list[str]:
         """Texts of the cue file; wrong ones are of the recording that comes next in it."""
         if self.cue_file is None or RECORDING not in inputs:
             raise InputError(
@@ -328,7 +329,7 @@ class PhysLLM(OverlapAdd):
         firsts = [int(row[0]) for row in inputs[FRAME]]
         return [
             self.cue_file.text(name, frame=first, wrong=wrong)
-            for name, first in zip(names[:b], firsts[:b], strict=True)
+            for name, first in zip(names, firsts, strict=True)
         ]
 
     def _remember(self, texts: Texts, shares: Tensor) -> None:
@@ -341,8 +342,3 @@ class PhysLLM(OverlapAdd):
                     for name, share in zip(self.cues.names, of_clip, strict=True)
                 }
             )
-
-
-def _standardised(pulse: Float[Tensor, "b t"]) -> Float[Tensor, "b t"]:
-    mean = pulse.mean(dim=1, keepdim=True)
-    return (pulse - mean) / (pulse.std(dim=1, keepdim=True, correction=0) + SMALL)

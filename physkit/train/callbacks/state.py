@@ -13,6 +13,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor
 
+from physkit.core.causes import first_line
 from physkit.core.errors import InputError
 from physkit.train.callbacks.keep import KeepWeights
 from physkit.train.module import NET, PulseModule, StepCallback
@@ -78,7 +79,7 @@ def read_state(path: Path) -> dict[str, Any]:
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except DAMAGED as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         raise InputError(
             f"{path}: not the state of a run, or damaged ({reason}); remove it to begin anew"
         ) from error
